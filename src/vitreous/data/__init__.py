@@ -1,0 +1,1 @@
+"""Images: sources, splits, preprocessing, augmentation, batches. Import the module you need."""

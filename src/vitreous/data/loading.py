@@ -1,0 +1,27 @@
+"""How images get from disk to the model: settings only, free of heavy imports."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loading:
+    """How images are read.
+
+    Args:
+        path: `resident` decodes the whole data set once to uint8 and augments batches on the device;
+            `streaming` decodes in worker processes; `auto` takes resident where it fits in memory.
+        workers: worker processes of the streaming path; `auto` is one less than the cores, 1 to 8.
+        skip_unreadable: leave out images that cannot be decoded, and list them, instead of stopping.
+        allow_missing_classes: accept a validation split that lacks classes of the training split.
+        val_share: share of the training images cut off for validation where no such split is given
+            (stratified; 0 to 1).
+        limit: use at most this many training images (stratified), for trying things out.
+    """
+
+    path: Literal["auto", "resident", "streaming"] = "auto"
+    workers: int | Literal["auto"] = "auto"
+    skip_unreadable: bool = False
+    allow_missing_classes: bool = False
+    val_share: float = 0.1
+    limit: int | None = None

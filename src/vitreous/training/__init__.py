@@ -1,0 +1,1 @@
+"""Training: recipe, loop, checkpoints, run folder. Import the module you need; this one is light."""

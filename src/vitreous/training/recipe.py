@@ -1,0 +1,61 @@
+"""What is done to a model while it trains: a frozen value, free of heavy imports."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Optimizer, schedule, augmentation and regularisation of a training run.
+
+    The defaults are ours for small data sets. `auto` values are resolved from the data before the
+    first step, printed with the reason, and frozen in the first checkpoint.
+
+    Args:
+        weight_decay: decoupled decay of AdamW; biases, norms, class tokens and position tables have none.
+        betas: AdamW's two moment decays.
+        warmup: share of all steps spent raising the learning rate linearly from near zero (0 to 1).
+        final_lr: learning rate at the end of the cosine, as a share of the peak.
+        accumulate: micro-batches of one optimizer step; the batch size counts all of them.
+        clip_norm: largest gradient norm, 0 for no clipping.
+        label_smoothing: 0 to 1.
+        mixup: alpha of mixup's Beta distribution, 0 for none.
+        cutmix: alpha of cutmix's Beta distribution, 0 for none.
+        mix_probability: share of batches that are mixed (half by each where both are on).
+        crop: `pad` shifts the image by up to `padding` pixels; `resized` takes a random part of the image
+            and scales it back; `none` leaves it; `auto` is `pad` up to 96 pixels, else `resized`.
+        padding: pixels of the `pad` crop; `auto` is an eighth of the image size.
+        smallest_crop: smallest share of the area that a `resized` crop keeps (0 to 1).
+        flip: mirror half of the images left to right; `auto` is off for digits and other writing we know.
+        randaugment: operations per image, 0 for none.
+        randaugment_magnitude: strength of each operation, 0 to 30.
+        erasing: probability that a rectangle of an image is replaced by noise (0 to 1).
+        dropout: rate after projections and in feed-forward parts (0 to 1).
+        attention_dropout: rate on attention maps and depthwise convolutions (0 to 1).
+        drop_path: largest rate of stochastic depth, reached in the last layer (0 to 1).
+        ema: average the weights over training and validate the average too.
+        ema_decay: decay per step; `auto` averages over about the last twentieth of the run.
+    """
+
+    weight_decay: float = 0.05
+    betas: tuple[float, float] = (0.9, 0.999)
+    warmup: float = 0.1
+    final_lr: float = 0.01
+    accumulate: int = 1
+    clip_norm: float = 1.0
+    label_smoothing: float = 0.1
+    mixup: float = 0.2
+    cutmix: float = 1.0
+    mix_probability: float = 0.5
+    crop: Literal["auto", "pad", "resized", "none"] = "auto"
+    padding: int | Literal["auto"] = "auto"
+    smallest_crop: float = 0.35
+    flip: bool | Literal["auto"] = "auto"
+    randaugment: int = 1
+    randaugment_magnitude: int = 5
+    erasing: float = 0.0
+    dropout: float = 0.0
+    attention_dropout: float = 0.0
+    drop_path: float = 0.1
+    ema: bool = True
+    ema_decay: float | Literal["auto"] = "auto"

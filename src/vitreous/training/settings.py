@@ -1,0 +1,65 @@
+"""All that a user can set of a training run: frozen values, free of heavy imports."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from vitreous.data.loading import Loading
+from vitreous.training.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saving:
+    """When checkpoints are written.
+
+    Args:
+        every_s: seconds between checkpoints; one is always written at the first and the last step and
+            when the run is told to stop.
+        keep: how many of the newest checkpoints stay on disk.
+    """
+
+    every_s: float = 120.0
+    keep: int = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """A training run. `auto` is resolved from data and machine, and printed with its reason.
+
+    Args:
+        data: folder of class folders, parquet files or a glob of them, `torch/<name>` of torchvision,
+            or `digits`; several parquet files may be given.
+        model: name from `vitreous models`, a JSON file of a model, or `auto`.
+        out: run folder; by default a new one under `runs/`, or the newest unfinished one with equal settings.
+        epochs: passes over the training images.
+        time: training time that the whole schedule is fitted into, such as `90s`, `30m` or `2h`,
+            instead of epochs.
+        batch_size: images per optimizer step.
+        lr: peak learning rate.
+        seed: start of every random stream, 0 or more.
+        precision: `bfloat16` and `float16` are automatic mixed precision over float32 weights.
+        device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`.
+        image_size: pixels; one number for a square, `ROWSxCOLUMNS` for a rectangle.
+        compile: run the model through torch.compile.
+        deterministic: refuse operations whose result may differ between runs on a GPU (slower).
+        eval_every: epochs between validations; the last epoch is always validated.
+        fresh: move an existing run folder aside instead of continuing it.
+    """
+
+    data: list[str] = field(default_factory=list)
+    model: str = "auto"
+    out: str | None = None
+    epochs: int | Literal["auto"] = "auto"
+    time: str | None = None
+    batch_size: int | Literal["auto"] = "auto"
+    lr: float | Literal["auto"] = "auto"
+    seed: int = 0
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    device: str = "auto"
+    image_size: str | int = "auto"
+    compile: bool | Literal["auto"] = "auto"
+    deterministic: bool = False
+    eval_every: int = 1
+    fresh: bool = False
+    recipe: Recipe = field(default_factory=Recipe)
+    loading: Loading = field(default_factory=Loading)
+    saving: Saving = field(default_factory=Saving)
