@@ -1,0 +1,1 @@
+"""Models on disk and in other people's software. Import the module you need."""
