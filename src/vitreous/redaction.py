@@ -1,8 +1,8 @@
-"""Secrets taken out of whatever a run prints or records: addresses with passwords, tokens, keys.
+"""Secrets taken out of whatever a run prints or records: passwords, keys, access tokens.
 
 Two rules, both by form, so that nothing has to be declared: the value of an environment variable whose
 name says that it is secret, and text that looks like a credential (user and password in an address,
-`token=…`, the prefixes of common access tokens).
+`api_key=…`, the prefixes of common access tokens). Tokens of a transformer are left alone.
 """
 
 import os
@@ -11,19 +11,21 @@ from collections.abc import Mapping
 
 HIDDEN = "***"
 
-_SECRET_NAME = (
-    r"(?:token|secret|passw(?:or)?d|passphrase|credential|signature|api[_-]?key|access[_-]?key|auth)"
+_OWNER = r"access|api|auth|bearer|github|gitlab|hf|hub|refresh|sas|session|wandb"
+_NAME = (
+    rf"(?:(?:{_OWNER})[_-]?token|secret|passw(?:or)?d|passphrase|credential|(?:api|access|private)[_-]?key)"
 )
 _FORMS = (
+    # scheme://user:password@host
     (re.compile(r"(\w[\w+.-]*://)[^/\s@]+@"), rf"\1{HIDDEN}@"),
-    (
-        re.compile(rf"(?i)([\w-]*{_SECRET_NAME}[\w-]*[\"']?\s*[=:]\s*[\"']?)(?:bearer\s+)?[^\s\"'&,;]+"),
-        rf"\1{HIDDEN}",
-    ),
-    (re.compile(rf"(?i)(--[\w.-]*{_SECRET_NAME}[\w-]*[ =])[^\s\"']+"), rf"\1{HIDDEN}"),
+    # ?token=… and &sig=… in an address
+    (re.compile(r"(?i)([?&][\w-]*(?:token|sig|signature|key|auth|credential)=)[^\s&\"']+"), rf"\1{HIDDEN}"),
+    # api_key=…, "password": "…", --hf-token …
+    (re.compile(rf"(?i)([\w-]*{_NAME}[\w-]*[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;]+"), rf"\1{HIDDEN}"),
+    (re.compile(rf"(?i)(--[\w.-]*(?:{_NAME}|token)[\"']?,? [\"']?)[^\s\"'-][^\s\"']*"), rf"\1{HIDDEN}"),
     (re.compile(r"\b(?:hf_|gh[pousr]_|github_pat_|glpat-|sk-|xox[abp]-|AKIA)[A-Za-z0-9_-]{12,}"), HIDDEN),
 )
-_SECRET_VARIABLE = re.compile(rf"(?i)(?:{_SECRET_NAME}|_key$)")
+_SECRET_VARIABLE = re.compile(r"(?i)token|secret|passw|passphrase|(?:api|access|private)_?key|credential")
 
 
 def redact(text: str, environment: Mapping[str, str] = os.environ) -> str:

@@ -52,14 +52,15 @@ def model_card(
         f"- architecture: `{config.name}` (source: {config.source})",
         f"- parameters: {parameters:,}",
         *([f"- MACs of one image: {macs:,.0f}, the attention products counted"] if macs else []),
-        f"- input: {image.channels} channel{'s' * (image.channels != 1)}, {image.height}×{image.width} pixels "
-        "(rows × columns), prepared as `preprocess.json` says",
+        f"- input: {image.channels}×{image.height}×{image.width} (channels, rows, columns), "
+        "prepared as `preprocess.json` says",
         f"- classes ({len(classes)}): {_names(classes)}",
     ]
     measured = {name: value for name, value in metrics.items() if not name.startswith(("model/", "perf/"))}
     table = [f"| {name} | {value:.4f} |" for name, value in sorted(measured.items())]
     told = dict(provenance)
     command, settings = told.pop("command", None), told.pop("settings", None) or {}
+    measurements = "Shares are fractions from 0 to 1.\n\n| | |\n|---|---|\n" + "\n".join(table)
     training = [
         *(["```sh", without_folders(str(command)), "```", ""] if command else []),
         *[f"- {name}: {without_folders(str(value))}" for name, value in told.items()],
@@ -73,14 +74,14 @@ def model_card(
         '```python\nimport vitreous as vt\n\nmodel = vt.load("model")  # this folder\n'
         'vt.predict(model, ["picture.png"])\n```',
         "## Measured",
-        "Shares are fractions from 0 to 1.\n\n| | |\n|---|---|\n" + "\n".join(table)
+        measurements if table else "Nothing yet.",
         if table
         else "Nothing yet.",
         "## Training",
         "\n".join(training) if training else "Not recorded.",
         "## Limits",
-        "The model knows the classes above and answers with one of them whatever it is shown. Its accuracy holds "
-        "for images like those it was trained on; measure it on yours with `vitreous evaluate`.",
+        "The model knows the classes above and answers with one of them whatever it is shown. Its accuracy "
+        "holds for images like those it was trained on; measure it on yours with `vitreous evaluate`.",
         *(["## Citation", f"{paper}"] if (paper := _paper(config.name)) else []),
     ]
     return "\n\n".join(parts) + "\n"
