@@ -75,8 +75,6 @@ def model_card(
         'vt.predict(model, ["picture.png"])\n```',
         "## Measured",
         measurements if table else "Nothing yet.",
-        if table
-        else "Nothing yet.",
         "## Training",
         "\n".join(training) if training else "Not recorded.",
         "## Limits",
