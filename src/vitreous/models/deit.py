@@ -1,0 +1,94 @@
+"""DeiT and the plain vision transformer: patches, a class token, learned positions, and equal pre-norm blocks.
+
+Touvron et al., "Training data-efficient image transformers & distillation through attention", arXiv 2012.12877, table
+1; the architecture is ViT's (Dosovitskiy et al., arXiv 2010.11929). New in the paper is the recipe, not the model;
+the distilled variants with a second token are not here.
+
+    paper             here
+    N×N patches       PatchStem(patch)
+    embedding D       width
+    layers            depth
+    heads             heads: always width / 64 in the named sizes
+
+Equal to timm's `VisionTransformer` (`deit_*_patch16_224`) with weights renamed by `timm_names`. Deviation: the class
+token starts with a standard deviation of 0.02 as in DeiT's release; timm today starts it at 1e-6.
+"""
+
+from vitreous.models.init import DeiTInit
+from vitreous.models.vision_transformer import VisionTransformer
+from vitreous.parts import (
+    Attention,
+    Block,
+    ClassToken,
+    ClassTokenHead,
+    FeedForward,
+    ImageShape,
+    LearnedPosition,
+    Mix,
+    PatchStem,
+)
+
+SIZES: dict[str, dict[str, int]] = {
+    "tiny": {"width": 192, "depth": 12, "heads": 3},
+    "small": {"width": 384, "depth": 12, "heads": 6},
+    "base": {"width": 768, "depth": 12, "heads": 12},
+}
+
+
+def deit(
+    *,
+    image: ImageShape,
+    classes: int,
+    width: int,
+    depth: int,
+    heads: int,
+    patch: int = 16,
+    ratio: float = 4,
+    name: str = "",
+    source: str = "",
+) -> VisionTransformer:
+    """A plain vision transformer of any size.
+
+    Args:
+        image: channels, height and width; the sides are multiples of `patch`.
+        classes: number of logits.
+        width: channels of a token, a multiple of `heads`.
+        depth: number of layers.
+        heads: attention heads in each layer.
+        patch: side of a patch in pixels.
+        ratio: inner width of the feed-forward branch over `width`.
+        name, source: what listings show.
+    """
+    return VisionTransformer(
+        name=name,
+        source=source,
+        image=image,
+        stem=PatchStem(patch, width),
+        prefix=ClassToken(),
+        position=LearnedPosition(),
+        layers=(Block((Mix(Attention(heads)), FeedForward(ratio))),) * depth,
+        head=ClassTokenHead(classes),
+        init=DeiTInit(),
+    )
+
+
+def timm_names(config: VisionTransformer) -> tuple[tuple[str, str], ...]:
+    """(timm's name, ours) for every module or parameter, as beginnings of state-dict keys."""
+    pairs = [
+        ("patch_embed.proj.", "stem.conv."),
+        ("cls_token", "prefix.token"),
+        ("pos_embed", "position.table"),
+        ("norm.", "head.norm."),
+        ("head.", "head.classifier."),
+    ]
+    for number in range(len(config.layers)):
+        theirs, ours = f"blocks.{number}.", f"layers.{number}.branches."
+        pairs += [
+            (f"{theirs}norm1.", f"{ours}0.norm."),
+            (f"{theirs}attn.qkv.", f"{ours}0.mixer.qkv."),
+            (f"{theirs}attn.proj.", f"{ours}0.mixer.project."),
+            (f"{theirs}norm2.", f"{ours}1.norm."),
+            (f"{theirs}mlp.fc1.", f"{ours}1.widen."),
+            (f"{theirs}mlp.fc2.", f"{ours}1.narrow."),
+        ]
+    return tuple(pairs)

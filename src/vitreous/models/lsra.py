@@ -1,0 +1,79 @@
+"""LSRA: the channels of every layer divided between convolution and attention by one constant ratio. EIT's control.
+
+Long-short range attention is Lite Transformer's (Wu et al., arXiv 2004.11886; released code mit-han-lab/
+lite-transformer): two equal halves in every layer, attention first, a dynamic convolution last, on sequences of words.
+EIT's paper studies a vision version of it that is not in its released code. **Ours**: EIT's block with
+
+    a = h · ⌊⌊D/h⌋ / 2⌋,   c = D − a     in all layers, the last one included
+
+the same 3×3 depthwise convolution, feed-forward and stem, so that EIT and LSRA differ in the schedule alone. The kind
+of convolution and the order of the slices are arguments, for who wants to come closer to Lite Transformer.
+"""
+
+from vitreous.models.eit import SIZES, stem
+from vitreous.models.init import EITInit
+from vitreous.models.vision_transformer import VisionTransformer
+from vitreous.parts import (
+    Attention,
+    Block,
+    ChannelSplit,
+    ClassToken,
+    ClassTokenHead,
+    DepthwiseConv,
+    FeedForward,
+    ImageShape,
+    LearnedPosition,
+    Mix,
+    Mixer,
+    NoPosition,
+)
+
+__all__ = ["SIZES", "lsra"]
+
+
+def lsra(
+    *,
+    image: ImageShape,
+    classes: int,
+    width: int,
+    depth: int,
+    heads: int,
+    kernel: int,
+    stride: int,
+    pool: int,
+    patch: int | None = None,
+    convolution: Mixer = DepthwiseConv(3),
+    attention_first: bool = False,
+    position: bool = False,
+    pre_logits: int | None = None,
+    name: str = "",
+    source: str = "",
+) -> VisionTransformer:
+    """An LSRA vision transformer of any size.
+
+    Args:
+        image: channels, height and width; without a position table the model also runs at other sizes.
+        classes: number of logits.
+        width, depth, heads: D, L and h.
+        kernel, stride, pool: k/s/p of the stem, which is EIT's.
+        patch: a plain stem of patches of this many pixels instead.
+        convolution: what the other channels go through.
+        attention_first: True for Lite Transformer's order of the slices, False for EIT's.
+        position: True for a learned position table.
+        pre_logits: channels of a linear map and tanh before the classifier, or None.
+        name, source: what listings show.
+    """
+    attending = heads * (width // heads // 2)
+    slices = ((width - attending, convolution), (attending, Attention(heads)))
+    mixer = ChannelSplit(slices[::-1] if attention_first else slices)
+    return VisionTransformer(
+        name=name,
+        source=source,
+        image=image,
+        stem=stem(width, kernel, stride, pool, patch),
+        prefix=ClassToken(),
+        position=LearnedPosition() if position else NoPosition(),
+        layers=(Block((Mix(mixer), FeedForward(4))),) * depth,
+        head=ClassTokenHead(classes, pre_logits=pre_logits),
+        init=EITInit(),
+    )

@@ -1,0 +1,116 @@
+"""The block: residual branches, one after another; their order is data.
+
+    Mix          x ← x + DropPath(mixer(norm(x)))                                        tokens exchange information
+    FeedForward  x ← x + DropPath(dropout(W₂ · dropout(GELU(W₁ · norm(x)))))             each token by itself
+    Block        all its branches in order; (Mix(Attention(h)), FeedForward(4)) is the pre-norm transformer block
+
+Vaswani et al., arXiv 1706.03762; pre-norm as in Dosovitskiy et al., arXiv 2010.11929, equations 2 and 3. GELU is the
+exact one (erf). W₁ widens to ⌊width · ratio⌋ channels; both maps have a bias.
+"""
+
+from dataclasses import dataclass, replace
+
+from torch import nn
+
+from vitreous.errors import ConfigError
+from vitreous.parts.drop import Dropout, DropPath
+from vitreous.parts.norm import LayerNorm
+from vitreous.parts.part import Mixer, Norm, Part
+from vitreous.parts.tokens import Tokens, TokenShape
+
+
+@dataclass(frozen=True, repr=False)
+class Mix(Part):
+    """A residual branch in which a mixer lets tokens exchange information."""
+
+    mixer: Mixer
+    norm: Norm = LayerNorm()
+
+    def out_shape(self, shape: TokenShape) -> TokenShape:
+        """The same: a residual sum keeps its shape."""
+        return shape
+
+    def build(self, shape: TokenShape) -> nn.Module:
+        """Norm, mixer, sum."""
+        return MixModule(self.norm.build(shape.width), self.mixer.build(shape))
+
+
+class MixModule(nn.Module):
+    def __init__(self, norm: nn.Module, mixer: nn.Module) -> None:
+        super().__init__()
+        self.norm = norm
+        self.mixer = mixer
+        self.drop_path = DropPath()
+
+    def forward(self, tokens: Tokens) -> Tokens:
+        y, tokens = self.mixer(self.norm(tokens.x), tokens)
+        return replace(tokens, x=tokens.x + self.drop_path(y))
+
+
+@dataclass(frozen=True, repr=False)
+class FeedForward(Part):
+    """A residual branch of two linear maps with a GELU between, `ratio` times as wide inside."""
+
+    ratio: float
+    norm: Norm = LayerNorm()
+
+    def out_shape(self, shape: TokenShape) -> TokenShape:
+        """The same: a residual sum keeps its shape."""
+        return shape
+
+    def build(self, shape: TokenShape) -> nn.Module:
+        """Norm, two linear maps, sum; raises ConfigError where the ratio leaves no channel inside."""
+        hidden = int(shape.width * self.ratio)
+        if hidden < 1:
+            raise ConfigError(
+                f"FeedForward: a ratio of {self.ratio} leaves no channel of {shape.width}; "
+                f"{1 / shape.width:.2g} and more do"
+            )
+        return FeedForwardModule(self.norm.build(shape.width), shape.width, hidden)
+
+
+class FeedForwardModule(nn.Module):
+    def __init__(self, norm: nn.Module, width: int, hidden: int) -> None:
+        super().__init__()
+        self.norm = norm
+        self.widen = nn.Linear(width, hidden)
+        self.activation = nn.GELU()
+        self.drop = Dropout()
+        self.narrow = nn.Linear(hidden, width)
+        self.drop_path = DropPath()
+
+    def forward(self, tokens: Tokens) -> Tokens:
+        y = self.drop(self.activation(self.widen(self.norm(tokens.x))))
+        return replace(tokens, x=tokens.x + self.drop_path(self.drop(self.narrow(y))))
+
+
+@dataclass(frozen=True, repr=False)
+class Block(Part):
+    """Branches in order, as one layer."""
+
+    branches: tuple[Part, ...]
+
+    def out_shape(self, shape: TokenShape) -> TokenShape:
+        """The shape after the last branch."""
+        for branch in self.branches:
+            shape = branch.out_shape(shape)
+        return shape
+
+    def build(self, shape: TokenShape) -> nn.Module:
+        """The branches, each built for the shape that the one before leaves."""
+        modules = []
+        for branch in self.branches:
+            modules.append(branch.build(shape))
+            shape = branch.out_shape(shape)
+        return BlockModule(modules)
+
+
+class BlockModule(nn.Module):
+    def __init__(self, branches: list[nn.Module]) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, tokens: Tokens) -> Tokens:
+        for branch in self.branches:
+            tokens = branch(tokens)
+        return tokens

@@ -1,0 +1,51 @@
+"""A depthwise convolution on the grid as a mixer: each channel with its own kernel, each token with its neighbours.
+
+    y[grid] ← conv(y[grid], groups = width, padding = ⌊kernel/2⌋),    y[prefix] ← y[prefix]
+
+EIT_T of EIT (arXiv 2203.07116, released code), there with kernel 3 in every layer. No bias, no norm, no activation and
+no pointwise convolution. Prefix tokens pass unchanged: they keep the *normalised* values that the branch was given.
+Its dropout follows the attention's rate, as in the released code.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vitreous.errors import ConfigError
+from vitreous.parts.drop import AttentionDropout
+from vitreous.parts.part import Mixer
+from vitreous.parts.tokens import Tokens, TokenShape
+
+
+@dataclass(frozen=True, repr=False)
+class DepthwiseConv(Mixer):
+    """One `kernel` × `kernel` filter for each channel; the kernel is odd, so that the grid keeps its size."""
+
+    kernel: int
+
+    def build(self, shape: TokenShape) -> nn.Module:
+        """One convolution without bias; raises ConfigError for an even kernel."""
+        if self.kernel % 2 == 0:
+            raise ConfigError(
+                f"DepthwiseConv: a kernel of {self.kernel} would change the grid; {self.kernel - 1} or "
+                f"{self.kernel + 1} keeps it"
+            )
+        return DepthwiseConvModule(shape.width, self.kernel)
+
+
+class DepthwiseConvModule(nn.Module):
+    def __init__(self, width: int, kernel: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, kernel, padding=kernel // 2, groups=width, bias=False)
+        self.drop = AttentionDropout()
+
+    def forward(
+        self, y: Float[Tensor, "batch tokens width"], tokens: Tokens
+    ) -> tuple[Float[Tensor, "batch tokens width"], Tokens]:
+        prefix, grid = y[:, : tokens.prefix], y[:, tokens.prefix :]
+        features = grid.transpose(1, 2).unflatten(2, tokens.grid)  # (batch, width, rows, columns)
+        features = self.drop(self.conv(features))
+        grid = features.flatten(2).transpose(1, 2)
+        return torch.cat((prefix.to(grid.dtype), grid), dim=1), tokens

@@ -1,0 +1,108 @@
+"""The stem: an image becomes a grid of tokens.
+
+`PatchStem` cuts it into square patches without overlap, one linear map for all:
+
+    tokens = flatten(conv(image, kernel = stride = patch))            Dosovitskiy et al., arXiv 2010.11929
+
+`ConvPoolStem` gives overlapping patches from a convolution followed by max pooling:
+
+    tokens = flatten(maxpool(conv(image, kernel, stride, padding = ⌊kernel/2⌋), pool))     EIT_P of EIT, arXiv 2203.07116
+
+Both convolutions have a bias; there is no activation and no norm. An even kernel makes the convolution's output one
+larger than the division suggests (224 px, kernel 16, stride 4: 57, not 56), as in EIT's released code. Tokens stand
+row by row. A stem takes images of any size that fits, not only of the size it was built for.
+"""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vitreous.errors import ConfigError
+from vitreous.parts.part import Stem
+from vitreous.parts.tokens import ImageShape, Tokens, TokenShape
+
+
+@dataclass(frozen=True, repr=False)
+class PatchStem(Stem):
+    """Square patches of `patch` pixels, each mapped to `width` channels."""
+
+    patch: int
+    width: int
+
+    def out_shape(self, image: ImageShape) -> TokenShape:
+        """(height / patch, width / patch) tokens; raises ConfigError where the division leaves a rest."""
+        return TokenShape(self.width, self._grid(image.height, image.width))
+
+    def build(self, image: ImageShape) -> nn.Module:
+        """A convolution whose stride is its kernel."""
+        self.out_shape(image)
+        return PatchStemModule(self, image.channels)
+
+    def _grid(self, height: int, width: int) -> tuple[int, int]:
+        if height % self.patch or width % self.patch:
+            below = [side // self.patch * self.patch for side in (height, width)]
+            above = [-(-side // self.patch) * self.patch for side in (height, width)]
+            fitting = [f"{rows}×{columns}" for rows, columns in (below, above) if rows and columns]
+            raise ConfigError(
+                f"PatchStem: an image of {height}×{width} pixels does not divide into patches of "
+                f"{self.patch}×{self.patch}; {' or '.join(fitting)} does"
+            )
+        return height // self.patch, width // self.patch
+
+
+class PatchStemModule(nn.Module):
+    def __init__(self, described: PatchStem, channels: int) -> None:
+        super().__init__()
+        self.described = described
+        self.conv = nn.Conv2d(channels, described.width, described.patch, described.patch)
+
+    def forward(self, image: Float[Tensor, "batch channels height width"]) -> Tokens:
+        self.described._grid(image.shape[-2], image.shape[-1])  # a convolution would silently drop the rest
+        return flatten(self.conv(image))
+
+
+@dataclass(frozen=True, repr=False)
+class ConvPoolStem(Stem):
+    """A convolution to `width` channels and a max pooling: overlapping patches, stride × pool pixels apart."""
+
+    kernel: int
+    stride: int
+    pool: int
+    width: int
+
+    def out_shape(self, image: ImageShape) -> TokenShape:
+        """The true arithmetic of convolution and pooling; raises ConfigError for an image too small for one token."""
+        return TokenShape(self.width, (self._side(image.height), self._side(image.width)))
+
+    def build(self, image: ImageShape) -> nn.Module:
+        """Convolution, then pooling."""
+        self.out_shape(image)
+        return ConvPoolStemModule(self, image.channels)
+
+    def _side(self, pixels: int) -> int:
+        padded = pixels + 2 * (self.kernel // 2)
+        side = ((padded - self.kernel) // self.stride + 1) // self.pool if padded >= self.kernel else 0
+        if side < 1:
+            smallest = (self.pool - 1) * self.stride + self.kernel - 2 * (self.kernel // 2)
+            raise ConfigError(
+                f"ConvPoolStem: an image side of {pixels} pixels gives no token with kernel {self.kernel}, stride "
+                f"{self.stride} and pool {self.pool}; {max(1, smallest)} pixels and more do"
+            )
+        return side
+
+
+class ConvPoolStemModule(nn.Module):
+    def __init__(self, described: ConvPoolStem, channels: int) -> None:
+        super().__init__()
+        kernel = described.kernel
+        self.conv = nn.Conv2d(channels, described.width, kernel, described.stride, padding=kernel // 2)
+        self.pool = nn.MaxPool2d(described.pool)
+
+    def forward(self, image: Float[Tensor, "batch channels height width"]) -> Tokens:
+        return flatten(self.pool(self.conv(image)))
+
+
+def flatten(features: Float[Tensor, "batch width rows columns"]) -> Tokens:
+    """A feature map as tokens, row by row, with the grid it came from."""
+    return Tokens(features.flatten(2).transpose(1, 2), (features.shape[-2], features.shape[-1]))
