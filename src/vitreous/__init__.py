@@ -1,1 +1,78 @@
-"""vitreous: efficient vision transformers to train on your own images, see into, search and combine."""
+"""vitreous: efficient vision transformers to train on your own images, see into, search and combine.
+
+    import vitreous as vt
+    result = vt.train(data="flowers", model="eit_tiny")
+    vt.predict(vt.load(result.run_dir), ["rose.jpg"])
+
+Names are fetched from their modules when they are first used: `import vitreous` imports no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from vitreous.errors import (
+    ConfigError,
+    DataError,
+    DivergedError,
+    ResumeMismatch,
+    StoppedError,
+    VerifyError,
+    VitreousError,
+)
+
+if TYPE_CHECKING:
+    from vitreous.analysis.cost import cost
+    from vitreous.evaluation.evaluate import evaluate
+    from vitreous.evaluation.prediction import predict
+    from vitreous.interop.model_folder import load
+    from vitreous.models.catalog import config, list_models
+    from vitreous.models.vision_transformer import build
+    from vitreous.training.train import train
+
+    __version__: str
+
+_HOMES = {
+    "build": "vitreous.models.vision_transformer",
+    "config": "vitreous.models.catalog",
+    "cost": "vitreous.analysis.cost",
+    "evaluate": "vitreous.evaluation.evaluate",
+    "list_models": "vitreous.models.catalog",
+    "load": "vitreous.interop.model_folder",
+    "predict": "vitreous.evaluation.prediction",
+    "train": "vitreous.training.train",
+}
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "DivergedError",
+    "ResumeMismatch",
+    "StoppedError",
+    "VerifyError",
+    "VitreousError",
+    "__version__",
+    "build",
+    "config",
+    "cost",
+    "evaluate",
+    "list_models",
+    "load",
+    "predict",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("vitreous")
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'vitreous' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

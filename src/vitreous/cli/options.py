@@ -1,0 +1,160 @@
+"""Words typed by a user → the settings of a verb, with the source of every value.
+
+jsonargparse takes names, help, defaults and types from the frozen dataclass of the verb; nothing is written
+twice. Order: defaults < config files from left to right < flags, wherever they stand.
+"""
+
+import re
+from argparse import SUPPRESS, ArgumentError
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any, Generic, TypeVar
+
+from docstring_parser import parse as parse_docstring
+from jsonargparse import ArgumentParser
+
+from vitreous.cli.config_file import read_config
+from vitreous.cli.fields import choices, construct, described, is_list, settings_types
+from vitreous.cli.help import help_formatter
+from vitreous.cli.spelling import kebab, spell
+from vitreous.errors import ConfigError, did_you_mean
+
+Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verb(Generic[Settings]):
+    """What a verb can be told.
+
+    Args:
+        name: the word after `vitreous`.
+        settings: frozen dataclass of its options; the docstring is the help.
+        example: a command that works, for the help and for messages.
+        positionals: settings that are given without an option name, in order; a list takes what is left.
+        config_files: accept `--config FILE` and `--print-config`.
+    """
+
+    name: str
+    settings: type[Settings]
+    example: str
+    positionals: tuple[str, ...] = ()
+    config_files: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parsed(Generic[Settings]):
+    """What a user told a verb.
+
+    Args:
+        settings: all values.
+        sources: setting → `flag` or the config file that set it; what kept its default is absent.
+        as_json: print one machine-readable object.
+        print_config: print the settings and do nothing.
+    """
+
+    settings: Settings
+    sources: dict[str, str]
+    as_json: bool
+    print_config: bool
+
+
+def parse(verb: Verb[Settings], words: Sequence[str]) -> Parsed[Settings]:
+    """Settings of a verb from the words after it.
+
+    Raises:
+        ConfigError: an unknown option or key, a value of the wrong type, a missing value.
+        SystemExit: the help was printed.
+    """
+    types = settings_types(verb.settings)
+    parser = _parser(verb, types)
+    options = {name: hint for name, hint in types.items() if name not in verb.positionals}
+    switches = ["help", "json"]
+    if verb.config_files:
+        options["config"] = list[str]
+        switches.append("print_config")
+    spelled, alone = spell(words, options, switches)
+    switched = {each for each in spelled if each in ("--json", "--print_config")}
+    try:
+        typed = vars(parser.parse_args([e for e in spelled if e not in switched], defaults=False).as_flat())
+    except ArgumentError as error:
+        raise ConfigError(_sentence(error, types)) from error
+    given = {name: value for name, value in typed.items() if name in types}
+    given |= _positional_values(verb, alone, types)
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for path in typed.get("config", []):
+        for key, value in read_config(path, types).items():
+            values[key] = _converted(parser, key, value, types, path)
+            sources[key] = path
+    return Parsed(
+        settings=construct(verb.settings, values | given),
+        sources=sources | dict.fromkeys(given, "flag"),
+        as_json="--json" in switched,
+        print_config="--print_config" in switched,
+    )
+
+
+def _parser(verb: Verb[Any], types: dict[str, Any]) -> ArgumentParser:
+    parser = ArgumentParser(
+        usage=" ".join(["vitreous", verb.name, *map(str.upper, verb.positionals), "[options]"]),
+        epilog=f"For example: {verb.example}",
+        formatter_class=help_formatter(types),
+        exit_on_error=False,
+    )
+    said = {each.arg_name: each.description for each in parse_docstring(verb.settings.__doc__ or "").params}
+    for name in verb.positionals:
+        parser.add_argument(name, nargs="?", help=said[name])
+    parser.add_class_arguments(verb.settings, skip=set(verb.positionals))
+    everywhere = parser.add_argument_group("How settings are given and results are shown")
+    if verb.config_files:
+        everywhere.add_argument(
+            "--config", type=list[str], metavar="FILE …", help="settings from YAML files; later ones win."
+        )
+        everywhere.add_argument(
+            "--print_config", action="store_true", help="all settings, with their sources."
+        )
+    everywhere.add_argument("--json", action="store_true", help="print one machine-readable object.")
+    everywhere.add_argument("--debug", action="store_true", help="show the traceback of an error.")
+    for action in parser._actions:
+        if any(name.startswith(f"{action.dest}.") for name in types):
+            action.help = SUPPRESS  # a section as a whole is not an option
+    return parser
+
+
+def _positional_values(verb: Verb[Any], alone: list[str], types: dict[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    rest = list(alone)
+    for name in verb.positionals:
+        if rest:
+            values[name], rest = (rest, []) if is_list(types[name]) else (rest[0], rest[1:])
+        elif NoneType not in getattr(types[name], "__args__", ()):
+            raise ConfigError(f"{verb.name} needs {name.upper()}; for example: {verb.example}")
+    if rest:
+        raise ConfigError(f"{verb.name}: '{rest[0]}' is a word too many; for example: {verb.example}")
+    return values
+
+
+def _converted(parser: ArgumentParser, key: str, value: Any, types: dict[str, Any], path: str) -> Any:
+    """One value of a file in its type; alone, so that a message can name it."""
+    nested = value
+    for name in reversed(key.split(".")):
+        nested = {name: nested}
+    try:
+        return vars(parser.parse_object(nested, defaults=False).as_flat())[key]
+    except ArgumentError as error:
+        raise ConfigError(f"--config {path}: {key} is {_wrong(value, types[key])}") from error
+
+
+def _sentence(error: ArgumentError, types: dict[str, Any]) -> str:
+    """jsonargparse's message about a value, in one line."""
+    key = re.search(r'Parser key "([^"]+)"', error.message)
+    value = re.findall(r"(?:Got|Given) value: (.*)", error.message)
+    if key and key[1] in types and value:
+        return f"{kebab(key[1])} is {_wrong(value[-1], types[key[1]])}"
+    return error.message.splitlines()[0]
+
+
+def _wrong(value: Any, hint: Any) -> str:
+    near = did_you_mean(value, choices(hint), most=1) if isinstance(value, str) else ""
+    return f"{value}; {described(hint)} is expected{near}"
