@@ -1,8 +1,8 @@
 """A config as JSON and back: exact, strict, and readable.
 
-Each description becomes an object with its class as `kind` and every field by name, defaults included, so that a file
-means the same after a default has changed. Reading accepts nothing else: an unknown kind or key, a missing key or a
-value of the wrong type is an error that says where.
+Each description becomes an object with its class as `kind` and every field by name, defaults included, so
+that a file means the same after a default has changed. Reading accepts nothing else: an unknown kind or key,
+a missing key or a value of the wrong type is an error that says where.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """All named models: a name, the family's function, its numbers, and where they come from.
 
-Names are family first, size last; image size, classes and channels are arguments of `config`, and so is every argument
-of the family's function as a switch. The papers' own names are aliases.
+Names are family first, size last; image size, classes and channels are arguments of `config`, and so is
+every argument of the family's function as a switch. The papers' own names are aliases.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ CATALOG: dict[str, Entry] = {
     "deit_tiny": Entry(deit.deit, deit.SIZES["tiny"], 224, AUTHORS, ("DeiT-Ti",)),
     "deit_small": Entry(deit.deit, deit.SIZES["small"], 224, AUTHORS, ("DeiT-S",)),
     "deit_base": Entry(deit.deit, deit.SIZES["base"], 224, AUTHORS, ("DeiT-B",)),
-    # EIT's control: its small-image model with plain 4×4 patches, a position table and attention on all channels.
+    # EIT's control: its small-image model with 4×4 patches, a position table and plain attention.
     "vit_small_image": Entry(
         eit.eit, {**eit.SIZES["small_image"], "patch": 4, "eit_t": False, "position": True}, 32, OURS
     ),

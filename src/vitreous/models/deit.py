@@ -1,8 +1,8 @@
-"""DeiT and the plain vision transformer: patches, a class token, learned positions, and equal pre-norm blocks.
+"""DeiT and the plain vision transformer: patches, class token, learned positions, equal pre-norm blocks.
 
-Touvron et al., "Training data-efficient image transformers & distillation through attention", arXiv 2012.12877, table
-1; the architecture is ViT's (Dosovitskiy et al., arXiv 2010.11929). New in the paper is the recipe, not the model;
-the distilled variants with a second token are not here.
+Touvron et al., "Training data-efficient image transformers & distillation through attention", arXiv
+2012.12877, table 1; the architecture is ViT's (Dosovitskiy et al., arXiv 2010.11929). New in the paper is
+the recipe, not the model; the distilled variants with a second token are not here.
 
     paper             here
     N×N patches       PatchStem(patch)
@@ -10,8 +10,8 @@ the distilled variants with a second token are not here.
     layers            depth
     heads             heads: always width / 64 in the named sizes
 
-Equal to timm's `VisionTransformer` (`deit_*_patch16_224`) with weights renamed by `timm_names`. Deviation: the class
-token starts with a standard deviation of 0.02 as in DeiT's release; timm today starts it at 1e-6.
+Equal to timm's `VisionTransformer` (`deit_*_patch16_224`) with weights renamed by `timm_names`. Deviation:
+the class token starts with a standard deviation of 0.02 as in DeiT's release; timm today starts it at 1e-6.
 """
 
 from vitreous.models.init import DeiTInit

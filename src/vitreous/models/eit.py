@@ -1,8 +1,9 @@
-"""EIT: a pyramid-free vision transformer that lets convolution in at two places, the more the shallower the layer.
+"""EIT: a vision transformer without a pyramid, with convolution at two places, more in shallow layers.
 
-Xia et al., "EIT: Efficiently Lead Inductive Biases to ViT", arXiv 2203.07116; released code MrHaiPi/EIT, commit
-40539da, `eit_model.py`. New: overlapping patches from convolution and max pooling (EIT_P), and in each layer a
-depthwise convolution beside the attention, on a share of the channels that falls with depth to none (EIT_T).
+Xia et al., "EIT: Efficiently Lead Inductive Biases to ViT", arXiv 2203.07116; released code MrHaiPi/EIT,
+commit 40539da, `eit_model.py`. New: overlapping patches from convolution and max pooling (EIT_P), and in
+each layer a depthwise convolution beside the attention, on a share of the channels that falls with depth to
+none (EIT_T).
 
     paper / code      here
     EIT_P k/s/p       ConvPoolStem(kernel, stride, pool)
@@ -12,11 +13,11 @@ depthwise convolution beside the attention, on a share of the channels that fall
 
     a_l = h · ⌊⌊D/h⌋ · (l+1) / L⌋ for l < L−1,   a_{L−1} = D,   c_l = D − a_l
 
-The number of heads is the same in every layer and the width of a head grows. Where a_l is 0 (only with more layers
-than channels a head) the layer has no attention. Deviations: the position table, off by default, is sized from the
-true grid (the released code sizes it from the stride and fails for 16/4/3); the plain patch stem has a patch size of
-its own (the released code takes the pool's); pre-logits are off, as in the trained models, though the released
-factories default to 768.
+The number of heads is the same in every layer and the width of a head grows. Where a_l is 0 (only with more
+layers than channels a head) the layer has no attention. Deviations: the position table, off by default, is
+sized from the true grid (the released code sizes it from the stride and fails for 16/4/3); the plain patch
+stem has a patch size of its own (the released code takes the pool's); pre-logits are off, as in the trained
+models, though the released factories default to 768.
 """
 
 from vitreous.models.init import EITInit

@@ -1,12 +1,12 @@
 """How weights start: one visible class for each paper's scheme, applied once to a freshly built model.
 
-    DeiTInit    linear maps, class token and position table ~ N(0, 0.02²), biases 0; the patch convolution and norms as
-                torch makes them (facebookresearch/deit, `models.py`)
-    EITInit     linear maps ~ N(0, 0.01²), biases 0; convolutions Kaiming normal over their fan-out, biases 0; class
-                token and position table ~ N(0, 0.02²); norms 1 and 0 (MrHaiPi/EIT, `eit_model.py` lines 311-353)
+    DeiTInit    linear maps, class token and position table ~ N(0, 0.02²), biases 0; the patch convolution
+                and norms as torch makes them (facebookresearch/deit, `models.py`)
+    EITInit     linear maps ~ N(0, 0.01²), biases 0; convolutions Kaiming normal over their fan-out, biases
+                0; class token and position table ~ N(0, 0.02²); norms 1 and 0 (MrHaiPi/EIT, `eit_model.py`)
 
-Both papers truncate their normals at ±2 (not ±2σ), in effect not at all. torch counts the fan-out of a depthwise
-convolution over all its channels: std = √(2 / (9c)) for EIT's; so do the authors, and so it stays.
+Both papers truncate their normals at ±2 (not ±2σ), in effect not at all. torch counts the fan-out of a
+depthwise convolution over all its channels: std = √(2 / (9c)) for EIT's; so do the authors, and so it stays.
 """
 
 from abc import abstractmethod

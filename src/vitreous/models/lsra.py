@@ -1,13 +1,15 @@
-"""LSRA: the channels of every layer divided between convolution and attention by one constant ratio. EIT's control.
+"""LSRA: every layer's channels divided between convolution and attention by one ratio. EIT's control.
 
 Long-short range attention is Lite Transformer's (Wu et al., arXiv 2004.11886; released code mit-han-lab/
-lite-transformer): two equal halves in every layer, attention first, a dynamic convolution last, on sequences of words.
-EIT's paper studies a vision version of it that is not in its released code. **Ours**: EIT's block with
+lite-transformer): two equal halves in every layer, attention first, a dynamic convolution last, on sequences
+of words. EIT's paper studies a vision version of it that is not in its released code. **Ours**: EIT's block
+with
 
     a = h · ⌊⌊D/h⌋ / 2⌋,   c = D − a     in all layers, the last one included
 
-the same 3×3 depthwise convolution, feed-forward and stem, so that EIT and LSRA differ in the schedule alone. The kind
-of convolution and the order of the slices are arguments, for who wants to come closer to Lite Transformer.
+the same 3×3 depthwise convolution, feed-forward and stem, so that EIT and LSRA differ in the schedule alone.
+The kind of convolution and the order of the slices are arguments, for who wants to come closer to Lite
+Transformer.
 """
 
 from vitreous.models.eit import SIZES, stem

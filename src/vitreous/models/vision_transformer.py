@@ -2,9 +2,9 @@
 
     logits = head(layers(position(prefix(stem(image)))))
 
-A `VisionTransformer` is a value that spells every slot out; `build` makes the module. Nothing here knows a paper: an
-idea that seems to need a branch in this file belongs in a part. Dropout rates belong to the recipe, so they are
-arguments of `build` and not of the value.
+A `VisionTransformer` is a value that spells every slot out; `build` makes the module. Nothing here knows a
+paper: an idea that seems to need a branch in this file belongs in a part. Dropout rates belong to the
+recipe, so they are arguments of `build` and not of the value.
 """
 
 from collections.abc import Callable
@@ -61,11 +61,11 @@ def build(
         config: what to build.
         dropout: share of values dropped after the position, and in and after attention and feed-forward.
         attention_dropout: share dropped of attention weights, and of values of convolutions beside them.
-        drop_path: share of residual branches dropped, per image: 0 in the first layer, growing linearly to this value
-            in the last (Huang et al., arXiv 1603.09382).
+        drop_path: share of residual branches dropped, per image: 0 in the first layer, growing linearly to
+            this value in the last (Huang et al., arXiv 1603.09382).
 
     Returns:
-        A module (batch, channels, height, width) → (batch, classes), in training mode, with the config as `.config`.
+        A module (batch, channels, height, width) → (batch, classes), in training mode, that keeps `.config`.
 
     Raises:
         ConfigError: sizes that do not fit each other, or a rate outside [0, 1).
@@ -99,14 +99,15 @@ class VisionTransformerModule(nn.Module):
 
     def forward_features(self, image: Float[Tensor, "batch channels height width"]) -> Tokens:
         """The tokens that the last layer leaves; the head's norm is not applied yet."""
-        tokens = self.position(self.prefix(self.stem(image)))
+        tokens: Tokens = self.position(self.prefix(self.stem(image)))
         for layer in self.layers:
             tokens = layer(tokens)
         return tokens
 
     def forward(self, image: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
         """One logit a class."""
-        return self.head(self.forward_features(image))
+        logits: Tensor = self.head(self.forward_features(image))
+        return logits
 
 
 def _build(slot: str, part: Part, shape: TokenShape) -> tuple[nn.Module, TokenShape]:

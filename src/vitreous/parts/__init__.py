@@ -1,4 +1,4 @@
-"""The parts that models are described with. Each file is one idea: first the description, then the module behind it."""
+"""The parts that models are described with. One idea a file: the description, then the module behind it."""
 
 from vitreous.parts.attention import Attention
 from vitreous.parts.block import Block, FeedForward, Mix

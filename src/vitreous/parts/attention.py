@@ -4,9 +4,9 @@
     map     = softmax(q · kᵀ / √head_width)        one map for each head
     y       = dropout(concat(dropout(map) · v) · W + b)
 
-Vaswani et al., arXiv 1706.03762, section 3.2. How the product is computed is chosen in `attention_kernel.py` and
-makes no difference to the result. The map is only computed as a value of its own where `keep_map` asks for it; it is
-then left in `Tokens.attention`, as it was before dropout.
+Vaswani et al., arXiv 1706.03762, section 3.2. How the product is computed is chosen in `attention_kernel.py`
+and makes no difference to the result. The map is only computed as a value of its own where `keep_map` asks
+for it; it is then left in `Tokens.attention`, as it was before dropout.
 """
 
 from dataclasses import dataclass, replace
@@ -41,6 +41,8 @@ class Attention(Mixer):
 
 
 class AttentionModule(nn.Module):
+    """The module behind `Attention`."""
+
     def __init__(self, width: int, heads: int, keep_map: bool) -> None:
         super().__init__()
         self.heads = heads
@@ -53,6 +55,7 @@ class AttentionModule(nn.Module):
     def forward(
         self, y: Float[Tensor, "batch tokens width"], tokens: Tokens
     ) -> tuple[Float[Tensor, "batch tokens width"], Tokens]:
+        """Mixed tokens, and a map beside them where it is kept."""
         batch, length, width = y.shape
         qkv = self.qkv(y).view(batch, length, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (batch, heads, tokens, head_width)

@@ -1,8 +1,8 @@
 """Which kernel computes attention: torch's fused one, or the explicit product softmax(q · kᵀ / √d) · v.
 
-Both give the same values and gradients. Which is faster depends on device, type, number of tokens, head width and
-whether gradients are needed, so the choice is one fixed rule, here and nowhere else; nothing is timed at run time.
-`benchmarks/attention_kernels.py` measures what the rule rests on.
+Both give the same values and gradients. Which is faster depends on device, type, number of tokens, head
+width and whether gradients are needed, so the choice is one fixed rule, here and nowhere else; nothing is
+timed at run time. `benchmarks/attention_kernels.py` measures what the rule rests on.
 """
 
 import math

@@ -1,11 +1,11 @@
 """The block: residual branches, one after another; their order is data.
 
-    Mix          x ← x + DropPath(mixer(norm(x)))                                        tokens exchange information
-    FeedForward  x ← x + DropPath(dropout(W₂ · dropout(GELU(W₁ · norm(x)))))             each token by itself
-    Block        all its branches in order; (Mix(Attention(h)), FeedForward(4)) is the pre-norm transformer block
+    Mix          x ← x + DropPath(mixer(norm(x)))                                tokens exchange information
+    FeedForward  x ← x + DropPath(dropout(W₂ · dropout(GELU(W₁ · norm(x)))))     each token by itself
+    Block        its branches in order; (Mix(Attention(h)), FeedForward(4)) is the usual pre-norm block
 
-Vaswani et al., arXiv 1706.03762; pre-norm as in Dosovitskiy et al., arXiv 2010.11929, equations 2 and 3. GELU is the
-exact one (erf). W₁ widens to ⌊width · ratio⌋ channels; both maps have a bias.
+Vaswani et al., arXiv 1706.03762; pre-norm as in Dosovitskiy et al., arXiv 2010.11929, equations 2 and 3.
+GELU is the exact one (erf). W₁ widens to ⌊width · ratio⌋ channels; both maps have a bias.
 """
 
 from dataclasses import dataclass, replace
@@ -36,6 +36,8 @@ class Mix(Part):
 
 
 class MixModule(nn.Module):
+    """The module behind `Mix`."""
+
     def __init__(self, norm: nn.Module, mixer: nn.Module) -> None:
         super().__init__()
         self.norm = norm
@@ -43,6 +45,7 @@ class MixModule(nn.Module):
         self.drop_path = DropPath()
 
     def forward(self, tokens: Tokens) -> Tokens:
+        """The residual sum; what the mixer leaves in the tokens beside x stays."""
         y, tokens = self.mixer(self.norm(tokens.x), tokens)
         return replace(tokens, x=tokens.x + self.drop_path(y))
 
@@ -70,6 +73,8 @@ class FeedForward(Part):
 
 
 class FeedForwardModule(nn.Module):
+    """The module behind `FeedForward`."""
+
     def __init__(self, norm: nn.Module, width: int, hidden: int) -> None:
         super().__init__()
         self.norm = norm
@@ -80,6 +85,7 @@ class FeedForwardModule(nn.Module):
         self.drop_path = DropPath()
 
     def forward(self, tokens: Tokens) -> Tokens:
+        """The residual sum."""
         y = self.drop(self.activation(self.widen(self.norm(tokens.x))))
         return replace(tokens, x=tokens.x + self.drop_path(self.drop(self.narrow(y))))
 
@@ -106,11 +112,14 @@ class Block(Part):
 
 
 class BlockModule(nn.Module):
+    """The module behind `Block`."""
+
     def __init__(self, branches: list[nn.Module]) -> None:
         super().__init__()
         self.branches = nn.ModuleList(branches)
 
     def forward(self, tokens: Tokens) -> Tokens:
+        """One branch after the other."""
         for branch in self.branches:
             tokens = branch(tokens)
         return tokens

@@ -1,10 +1,10 @@
-"""Channels divided among mixers that work side by side, each on its own slice, joined again in the same order.
+"""Channels divided among mixers that work side by side, joined again in the same order.
 
     y = concat(mixer₁(y[…, :c₁]), mixer₂(y[…, c₁:c₁+c₂]), …)         Σ cᵢ = width
 
-LSRA of Lite Transformer (arXiv 2004.11886) and EIT's encoder (arXiv 2203.07116). No map mixes the slices afterwards:
-that is left to the feed-forward branch. EIT puts the convolution first and the attention last; Lite Transformer the
-other way round. The order is part of what the weights mean, so it is data.
+LSRA of Lite Transformer (arXiv 2004.11886) and EIT's encoder (arXiv 2203.07116). No map mixes the slices
+afterwards: that is left to the feed-forward branch. EIT puts the convolution first and the attention last;
+Lite Transformer the other way round. The order is part of what the weights mean, so it is data.
 """
 
 from dataclasses import dataclass, replace
@@ -25,18 +25,20 @@ class ChannelSplit(Mixer):
     slices: tuple[tuple[int, Mixer], ...]
 
     def build(self, shape: TokenShape) -> nn.Module:
-        """One mixer for each slice; raises ConfigError where the slices do not add up to the width."""
+        """One mixer for each slice; raises ConfigError where they do not make up the width."""
         channels = [each for each, _ in self.slices]
         if sum(channels) != shape.width:
             raise ConfigError(
-                f"ChannelSplit: slices of {' + '.join(map(str, channels))} = {sum(channels)} channels do not add up "
-                f"to the width; they must make {shape.width}"
+                f"ChannelSplit: slices of {' + '.join(map(str, channels))} = {sum(channels)} channels do not "
+                f"make up the width; it is {shape.width}"
             )
         mixers = [mixer.build(replace(shape, width=each)) for each, mixer in self.slices]
         return ChannelSplitModule(channels, mixers)
 
 
 class ChannelSplitModule(nn.Module):
+    """The module behind `ChannelSplit`."""
+
     def __init__(self, channels: list[int], mixers: list[nn.Module]) -> None:
         super().__init__()
         self.channels = channels
@@ -45,6 +47,7 @@ class ChannelSplitModule(nn.Module):
     def forward(
         self, y: Float[Tensor, "batch tokens width"], tokens: Tokens
     ) -> tuple[Float[Tensor, "batch tokens width"], Tokens]:
+        """Each slice through its mixer; the tokens pass from one mixer to the next."""
         mixed = []
         for mixer, piece in zip(self.mixers, y.split(self.channels, dim=-1), strict=True):
             piece, tokens = mixer(piece, tokens)

@@ -1,10 +1,10 @@
-"""A depthwise convolution on the grid as a mixer: each channel with its own kernel, each token with its neighbours.
+"""A depthwise convolution on the grid as a mixer: each token meets its neighbours, channel by channel.
 
     y[grid] ← conv(y[grid], groups = width, padding = ⌊kernel/2⌋),    y[prefix] ← y[prefix]
 
-EIT_T of EIT (arXiv 2203.07116, released code), there with kernel 3 in every layer. No bias, no norm, no activation and
-no pointwise convolution. Prefix tokens pass unchanged: they keep the *normalised* values that the branch was given.
-Its dropout follows the attention's rate, as in the released code.
+EIT_T of EIT (arXiv 2203.07116, released code), there with kernel 3 in every layer. No bias, no norm, no
+activation and no pointwise convolution. Prefix tokens pass unchanged: they keep the *normalised* values that
+the branch was given. Its dropout follows the attention's rate, as in the released code.
 """
 
 from dataclasses import dataclass
@@ -36,6 +36,8 @@ class DepthwiseConv(Mixer):
 
 
 class DepthwiseConvModule(nn.Module):
+    """The module behind `DepthwiseConv`."""
+
     def __init__(self, width: int, kernel: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(width, width, kernel, padding=kernel // 2, groups=width, bias=False)
@@ -44,6 +46,7 @@ class DepthwiseConvModule(nn.Module):
     def forward(
         self, y: Float[Tensor, "batch tokens width"], tokens: Tokens
     ) -> tuple[Float[Tensor, "batch tokens width"], Tokens]:
+        """The grid convolved, the prefix as it was."""
         prefix, grid = y[:, : tokens.prefix], y[:, tokens.prefix :]
         features = grid.transpose(1, 2).unflatten(2, tokens.grid)  # (batch, width, rows, columns)
         features = self.drop(self.conv(features))

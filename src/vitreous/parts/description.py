@@ -1,12 +1,11 @@
 """What all descriptions share: a strict constructor and a `repr` that is the constructor call.
 
 A description is a frozen dataclass that says *what* a layer is. It compares by value, can be hashed, and
-`eval(repr(it)) == it`. Its fields hold numbers, names, other descriptions and tuples of these, and nothing else.
-Every whole number in a description is a size or a count, so it is at least 1.
+`eval(repr(it)) == it`. Its fields hold numbers, names, other descriptions and tuples of these, and nothing
+else. Every whole number in a description is a size or a count, so it is at least 1.
 """
 
 from dataclasses import MISSING, Field, dataclass, fields
-from functools import cache
 from itertools import groupby
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -34,7 +33,6 @@ class Description:
         return _show(self)
 
 
-@cache
 def field_types(kind: type[Description]) -> dict[str, Any]:
     """Field name to type, in the order of the constructor."""
     hints = get_type_hints(kind)

@@ -1,7 +1,7 @@
 """Values and whole branches dropped at random in training; in evaluation all of these are the identity.
 
-Three rates belong to a training recipe, not to an architecture, so descriptions do not hold them. The modules here
-are types that can be found in a built model, and `set_drop_rates` gives each its rate:
+Three rates belong to a training recipe, not to an architecture, so descriptions do not hold them. The
+modules here are types that can be found in a built model, and `set_drop_rates` gives each its rate:
 
     Dropout           single values of the tokens (Srivastava et al. 2014)
     AttentionDropout  weights of an attention map, and values of a convolution that stands beside it

@@ -3,8 +3,9 @@
     logits = W · norm(x[class]) + b
     logits = W · tanh(W₀ · norm(x[class]) + b₀) + b        with pre_logits
 
-Dosovitskiy et al., arXiv 2010.11929, equation 4 and section 3.1. The final norm is applied to the class token alone:
-each token is normalised by itself, so the value is the same as after normalising all of them, and cheaper.
+Dosovitskiy et al., arXiv 2010.11929, equation 4 and section 3.1. The final norm is applied to the class
+token alone: each token is normalised by itself, so the value is the same as after normalising all of them,
+and cheaper.
 """
 
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ class ClassTokenHead(Head):
 
 
 class ClassTokenHeadModule(nn.Module):
+    """The module behind `ClassTokenHead`."""
+
     def __init__(self, described: ClassTokenHead, width: int) -> None:
         super().__init__()
         self.norm = described.norm.build(width)
@@ -43,7 +46,9 @@ class ClassTokenHeadModule(nn.Module):
         self.classifier = nn.Linear(described.pre_logits or width, described.classes)
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "batch classes"]:
+        """Logits from the first token."""
         y = self.norm(tokens.x[:, 0])
         if self.pre_logits is not None:
             y = torch.tanh(self.pre_logits(y))
-        return self.classifier(y)
+        logits: Tensor = self.classifier(y)
+        return logits

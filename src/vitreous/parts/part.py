@@ -6,8 +6,9 @@
     norm      y → y                      `build(width)`
     head      Tokens → logits            `build(shape)`, `classes`
 
-A description knows its output shape without building anything, and refuses sizes that cannot work when it is built:
-a `ConfigError` whose sentence starts with its own name; the backbone puts the layer's number in front.
+A description knows its output shape without building anything, and refuses sizes that cannot work when it is
+built: a `ConfigError` whose sentence starts with its own name; the backbone puts the layer's number in
+front.
 """
 
 from abc import abstractmethod

@@ -3,8 +3,8 @@
     x ← dropout(x + table)      LearnedPosition: one learned vector for each token, the prefix included
     x ← dropout(x)              NoPosition: convolutions carry position (EIT), or none is wanted
 
-Dosovitskiy et al., arXiv 2010.11929, section 3.1. A table belongs to one grid: a model with one refuses images of
-another size; a model without runs at any size.
+Dosovitskiy et al., arXiv 2010.11929, section 3.1. A table belongs to one grid: a model with one refuses
+images of another size; a model without runs at any size.
 """
 
 from dataclasses import dataclass, replace
@@ -32,6 +32,8 @@ class LearnedPosition(Part):
 
 
 class LearnedPositionModule(nn.Module):
+    """The module behind `LearnedPosition`."""
+
     def __init__(self, shape: TokenShape) -> None:
         super().__init__()
         self.grid = shape.grid
@@ -39,11 +41,12 @@ class LearnedPositionModule(nn.Module):
         self.drop = Dropout()
 
     def forward(self, tokens: Tokens) -> Tokens:
+        """The table added; raises ConfigError for tokens of another grid."""
         if tokens.grid != self.grid:
             raise ConfigError(
-                f"LearnedPosition: the position table is for a grid of {self.grid[0]}×{self.grid[1]} tokens and the "
-                f"images give {tokens.grid[0]}×{tokens.grid[1]}; resize the images to the size that the model was "
-                "built for, or build it for this size"
+                f"LearnedPosition: the position table is for a grid of {self.grid[0]}×{self.grid[1]} tokens "
+                f"and the images give {tokens.grid[0]}×{tokens.grid[1]}; resize the images to the size that "
+                "the model was built for, or build it for this size"
             )
         return replace(tokens, x=self.drop(tokens.x + self.table))
 
@@ -62,9 +65,12 @@ class NoPosition(Part):
 
 
 class NoPositionModule(nn.Module):
+    """The module behind `NoPosition`."""
+
     def __init__(self) -> None:
         super().__init__()
         self.drop = Dropout()
 
     def forward(self, tokens: Tokens) -> Tokens:
+        """The same tokens."""
         return replace(tokens, x=self.drop(tokens.x))

@@ -28,10 +28,13 @@ class ClassToken(Part):
 
 
 class ClassTokenModule(nn.Module):
+    """The module behind `ClassToken`."""
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.token = nn.Parameter(torch.zeros(1, 1, width))
 
     def forward(self, tokens: Tokens) -> Tokens:
+        """The tokens with the class token in front."""
         token = self.token.expand(tokens.x.shape[0], -1, -1)
         return replace(tokens, x=torch.cat((token, tokens.x), dim=1), prefix=tokens.prefix + 1)

@@ -6,11 +6,12 @@
 
 `ConvPoolStem` gives overlapping patches from a convolution followed by max pooling:
 
-    tokens = flatten(maxpool(conv(image, kernel, stride, padding = ⌊kernel/2⌋), pool))     EIT_P of EIT, arXiv 2203.07116
+    tokens = flatten(maxpool(conv(image, kernel, stride, padding = ⌊kernel/2⌋), pool))  EIT_P, arXiv 2203.07116
 
-Both convolutions have a bias; there is no activation and no norm. An even kernel makes the convolution's output one
-larger than the division suggests (224 px, kernel 16, stride 4: 57, not 56), as in EIT's released code. Tokens stand
-row by row. A stem takes images of any size that fits, not only of the size it was built for.
+Both convolutions have a bias; there is no activation and no norm. An even kernel makes the convolution's
+output one larger than the division suggests (224 px, kernel 16, stride 4: 57, not 56), as in EIT's released
+code. Tokens stand row by row. A stem takes images of any size that fits, not only of the size it was built
+for.
 """
 
 from dataclasses import dataclass
@@ -32,14 +33,15 @@ class PatchStem(Stem):
 
     def out_shape(self, image: ImageShape) -> TokenShape:
         """(height / patch, width / patch) tokens; raises ConfigError where the division leaves a rest."""
-        return TokenShape(self.width, self._grid(image.height, image.width))
+        return TokenShape(self.width, self.grid(image.height, image.width))
 
     def build(self, image: ImageShape) -> nn.Module:
         """A convolution whose stride is its kernel."""
         self.out_shape(image)
         return PatchStemModule(self, image.channels)
 
-    def _grid(self, height: int, width: int) -> tuple[int, int]:
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of patches in an image of height × width pixels."""
         if height % self.patch or width % self.patch:
             below = [side // self.patch * self.patch for side in (height, width)]
             above = [-(-side // self.patch) * self.patch for side in (height, width)]
@@ -52,19 +54,22 @@ class PatchStem(Stem):
 
 
 class PatchStemModule(nn.Module):
+    """The module behind `PatchStem`."""
+
     def __init__(self, described: PatchStem, channels: int) -> None:
         super().__init__()
         self.described = described
         self.conv = nn.Conv2d(channels, described.width, described.patch, described.patch)
 
     def forward(self, image: Float[Tensor, "batch channels height width"]) -> Tokens:
-        self.described._grid(image.shape[-2], image.shape[-1])  # a convolution would silently drop the rest
+        """Tokens of the image's own grid; raises ConfigError where patches leave a rest."""
+        self.described.grid(image.shape[-2], image.shape[-1])  # a convolution would silently drop the rest
         return flatten(self.conv(image))
 
 
 @dataclass(frozen=True, repr=False)
 class ConvPoolStem(Stem):
-    """A convolution to `width` channels and a max pooling: overlapping patches, stride × pool pixels apart."""
+    """A convolution to `width` channels and max pooling: overlapping patches, stride × pool pixels apart."""
 
     kernel: int
     stride: int
@@ -72,7 +77,7 @@ class ConvPoolStem(Stem):
     width: int
 
     def out_shape(self, image: ImageShape) -> TokenShape:
-        """The true arithmetic of convolution and pooling; raises ConfigError for an image too small for one token."""
+        """The true sizes after convolution and pooling; raises ConfigError where no token is left."""
         return TokenShape(self.width, (self._side(image.height), self._side(image.width)))
 
     def build(self, image: ImageShape) -> nn.Module:
@@ -86,13 +91,15 @@ class ConvPoolStem(Stem):
         if side < 1:
             smallest = (self.pool - 1) * self.stride + self.kernel - 2 * (self.kernel // 2)
             raise ConfigError(
-                f"ConvPoolStem: an image side of {pixels} pixels gives no token with kernel {self.kernel}, stride "
-                f"{self.stride} and pool {self.pool}; {max(1, smallest)} pixels and more do"
+                f"ConvPoolStem: an image side of {pixels} pixels gives no token with kernel {self.kernel}, "
+                f"stride {self.stride} and pool {self.pool}; {max(1, smallest)} pixels and more do"
             )
         return side
 
 
 class ConvPoolStemModule(nn.Module):
+    """The module behind `ConvPoolStem`."""
+
     def __init__(self, described: ConvPoolStem, channels: int) -> None:
         super().__init__()
         kernel = described.kernel
@@ -100,6 +107,7 @@ class ConvPoolStemModule(nn.Module):
         self.pool = nn.MaxPool2d(described.pool)
 
     def forward(self, image: Float[Tensor, "batch channels height width"]) -> Tokens:
+        """Tokens of the image's own grid."""
         return flatten(self.pool(self.conv(image)))
 
 

@@ -61,5 +61,5 @@ class Tokens:
     attention: Float[Tensor, "batch heads tokens tokens"] | None = None
 
 
-# torch.export and FSDP2 look inside values that cross a module boundary, and must know how to take these apart.
+# torch.export and FSDP2 look inside values that cross a module boundary: this tells them how.
 torch.export.register_dataclass(Tokens, serialized_type_name="vitreous.Tokens")
