@@ -6,7 +6,8 @@ from typing import Any
 import yaml
 
 from vitreous.cli.fields import is_list
-from vitreous.errors import ConfigError, did_you_mean
+from vitreous.cli.spelling import nearest
+from vitreous.errors import ConfigError
 
 SCHEMA_VERSION = 1
 # Settings that name something to read; `out` is made, not read, and stays relative to the working directory.
@@ -61,7 +62,7 @@ def _flatten(content: dict[Any, Any], types: dict[str, Any], path: str, prefix: 
         elif is_section:
             raise ConfigError(f"--config {path}: {key} is a section and holds settings, not {value!r}")
         else:
-            raise ConfigError(f"--config {path}: {key} is not a setting{did_you_mean(key, types)}")
+            raise ConfigError(f"--config {path}: {key} is not a setting{nearest(key, list(types))}")
     return values
 
 

@@ -71,7 +71,7 @@ def described(hint: Any) -> str:
         return " or ".join(dict.fromkeys(map(described, members)))
     if words := choices(hint):
         return words[0] if len(words) == 1 else f"one of {', '.join(words)}"
-    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}.get(
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text (in quotes)"}.get(
         hint, str(hint)
     )
 

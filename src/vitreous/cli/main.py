@@ -77,10 +77,11 @@ def _run(words: list[str]) -> int:
         print(_versions())
         return 0
     if words[0] not in VERBS:
-        kind = "an option of vitreous itself" if words[0].startswith("-") else "a verb"
-        known = ["--help", "--version"] if words[0].startswith("-") else VERBS
+        is_option = words[0].startswith("-")
+        kind, known = ("option", ["--help", "--version"]) if is_option else ("verb", list(VERBS))
         raise ConfigError(
-            f"{words[0]} is not {kind}{did_you_mean(words[0], known)}; vitreous --help lists them"
+            f"{words[0]} is not a{'n' * is_option} {kind} of vitreous ({', '.join(known)})"
+            + did_you_mean(words[0], known, most=1)
         )
     verb = importlib.import_module(f"vitreous.cli.{words[0]}")
     code: int = verb.run(words[1:])

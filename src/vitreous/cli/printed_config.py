@@ -20,8 +20,8 @@ def as_yaml(asked: Parsed[Any]) -> str:
             lines.append((f"{head}:", ""))
             section = head
         plain = list(value) if isinstance(value, tuple) else value
-        text = yaml.safe_dump({name: plain}, default_flow_style=None, width=10_000).strip()
-        lines.append(("  " * bool(head) + text, asked.sources.get(key, "default")))
+        text = yaml.safe_dump(plain, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
+        lines.append((f"{'  ' * bool(head)}{name}: {text}", asked.sources.get(key, "default")))
     width = max(len(text) for text, _ in lines)
     return redact(
         "".join(f"{text:<{width}}  # {source}\n" if source else f"{text}\n" for text, source in lines)

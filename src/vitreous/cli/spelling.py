@@ -6,7 +6,7 @@ a name that does not exist with the nearest one that does.
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from vitreous.cli.fields import FALSE, TRUE, choices, described, is_flag, is_list
@@ -86,5 +86,12 @@ def _without_no(key: str, types: Mapping[str, Any]) -> tuple[str, bool]:
 def _unknown(name: str, key: str, known: Sequence[str]) -> str:
     inside = [kebab(each) for each in known if each.startswith(f"{key}.")]
     if inside:
-        return f"{name} is a section and not an option; its options are {', '.join(inside)}"
-    return f"{name} is not an option{did_you_mean(name, map(kebab, known))}"
+        return f"{name} is a section and not an option; its options are like {' and '.join(inside[:2])}"
+    return f"{name} is not an option{nearest(key, known, kebab)}"
+
+
+def nearest(key: str, known: Sequence[str], spelled: Callable[[str], str] = str) -> str:
+    """The setting that was probably meant, as a clause; one of the same name in another section first."""
+    last = key.rpartition(".")[2]
+    same = [each for each in known if each.rpartition(".")[2] == last]
+    return did_you_mean(spelled(same[0] if same else key), map(spelled, known), most=1)
