@@ -6,7 +6,7 @@
 
 `ConvPoolStem` gives overlapping patches from a convolution followed by max pooling:
 
-    tokens = flatten(maxpool(conv(image, kernel, stride, padding = ⌊kernel/2⌋), pool))  EIT_P, arXiv 2203.07116
+    tokens = flatten(maxpool(conv(image, kernel, stride, padding = ⌊kernel/2⌋), pool))    EIT_P, 2203.07116
 
 Both convolutions have a bias; there is no activation and no norm. An even kernel makes the convolution's
 output one larger than the division suggests (224 px, kernel 16, stride 4: 57, not 56), as in EIT's released

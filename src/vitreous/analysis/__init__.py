@@ -1,0 +1,1 @@
+"""What a model costs and does. Import the module you need."""
