@@ -1,0 +1,28 @@
+"""Cross-entropy with label smoothing, on labels or on mixed targets.
+
+    L = −Σ_c [(1 − s)·t_c + s / C] · log softmax(z)_c
+
+with smoothing s over C classes; t is one-hot for a label, or the probabilities that mixup and cutmix leave. Both are
+torch's `cross_entropy`; in float32 whatever the precision of the model, since a sum of exponentials in 16 bits is
+coarser than the differences that late training is about.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def classification_loss(
+    logits: Float[Tensor, "batch classes"],
+    targets: Int[Tensor, "batch"] | Float[Tensor, "batch classes"],
+    label_smoothing: float = 0.0,
+) -> Float[Tensor, ""]:
+    """Mean loss of a batch.
+
+    Args:
+        logits: of any float type.
+        targets: class numbers, or one probability per class.
+        label_smoothing: 0 to 1.
+    """
+    return F.cross_entropy(logits.to(torch.float32), targets, label_smoothing=label_smoothing)

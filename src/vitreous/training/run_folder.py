@@ -1,0 +1,253 @@
+"""The folder of a run: who owns it, what was asked, what state it is in.
+
+Typing the same command again continues: the settings as given are kept in `config.input.yaml` and compared. Settings
+that cannot change the result (`WITHOUT_EFFECT`) may differ. One process at a time: a lock on `.lock` that the
+operating system lets go of when the process ends, however it ends.
+"""
+
+import dataclasses
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+import yaml
+
+from vitreous.errors import ConfigError, ResumeMismatch
+from vitreous.redaction import redact
+from vitreous.training.checkpoint import write_synced
+from vitreous.training.settings import TrainSettings
+
+INPUT = "config.input.yaml"
+STATE = "run.json"
+WITHOUT_EFFECT = ("out", "fresh", "saving.every_s", "saving.keep", "loading.workers")
+logger = logging.getLogger("vitreous")
+
+
+class RunFolder:
+    """An open, locked run folder.
+
+    Args:
+        path: the folder.
+        settings: as given.
+        continuing: whether it held this run already.
+    """
+
+    def __init__(self, path: Path, settings: TrainSettings, *, continuing: bool) -> None:
+        self.path = path
+        self.settings = settings
+        self.continuing = continuing
+        path.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(path)
+        self.state: dict[str, Any] = read_state(path) if continuing else {}
+        if not continuing:
+            write_text(path / INPUT, as_yaml(settings))
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoints are."""
+        return self.path / "checkpoints"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run reached its end and its model is there."""
+        return self.state.get("state") == "finished" and (self.path / "model" / "config.json").exists()
+
+    def start(self) -> None:
+        """Note in `run.json` that the run is going."""
+        starts = [*self.state.get("starts", []), _now()]
+        self.state = {
+            "state": "running",
+            "exit_code": None,
+            "argv": sys.argv,
+            "python": "vitreous.train" if not sys.argv[0].endswith(("vitreous", "__main__.py")) else None,
+            **_git(),
+            "starts": starts,
+            "start": starts[0],
+            "end": None,
+            "best": self.state.get("best"),
+        }
+        self._write_state()
+
+    def end(
+        self,
+        state: Literal["finished", "interrupted", "failed"],
+        *,
+        exit_code: int,
+        message: str | None = None,
+        **facts: Any,
+    ) -> None:
+        """Note in `run.json` how it ended."""
+        self.state |= {"state": state, "exit_code": exit_code, "message": message, "end": _now(), **facts}
+        self._write_state()
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a JSON file of the run, without secrets."""
+        write_text(self.path / name, json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
+
+    def close(self) -> None:
+        """Let go of the lock."""
+        self._lock.close()
+
+    def _write_state(self) -> None:
+        self.write_json(STATE, self.state)
+
+
+def open_run_folder(settings: TrainSettings) -> RunFolder:
+    """The folder that this run belongs into: the one it was started in, or a new one.
+
+    Raises:
+        ConfigError: `out` holds something else, or another process is training there.
+        ResumeMismatch: `out` holds a run with other settings; the message lists them.
+    """
+    if settings.out is None:
+        earlier = None if settings.fresh else _newest_unfinished(settings)
+        if earlier is not None:
+            logger.info("continuing the newest unfinished run with these settings: %s", earlier)
+            return RunFolder(earlier, settings, continuing=True)
+        return RunFolder(_new_path(settings), settings, continuing=False)
+    path = Path(settings.out)
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"--out {path} is a file; give a folder, or a name that does not exist yet")
+    if not path.exists() or all(each.name == ".lock" for each in path.iterdir()):
+        return RunFolder(path, settings, continuing=False)
+    if not (path / INPUT).exists():
+        raise ConfigError(
+            f"--out {path} holds something that is not a vitreous run ({_some_names(path)}); "
+            "give a name that does not exist yet"
+        )
+    if settings.fresh:
+        with _lock(path):  # not under the feet of a process that trains there
+            aside = path.with_name(f"{path.name}.{datetime.now():%y%m%d-%H%M%S}")
+            path.rename(aside)
+        logger.info("--fresh: the earlier run is now %s", aside)
+        return RunFolder(path, settings, continuing=False)
+    changed = list(differences(path, settings))
+    if changed:
+        raise ResumeMismatch(
+            f"{path} belongs to a run with other settings ({'; '.join(changed)}); repeat its command to continue it, "
+            "give another --out, or --fresh to start over and keep the old folder aside"
+        )
+    return RunFolder(path, settings, continuing=True)
+
+
+def differences(path: Path, settings: TrainSettings) -> Iterator[str]:
+    """Settings of a run folder that are not those given now, as `key: old → new`."""
+    old = dict(_flat(_read_yaml(path / INPUT)))
+    new = dict(_flat(yaml.safe_load(as_yaml(settings))))
+    for key in sorted(old.keys() | new.keys()):
+        if key not in WITHOUT_EFFECT and old.get(key) != new.get(key):
+            yield f"{key}: {_spell(old, key)} → {_spell(new, key)}"
+
+
+def as_yaml(settings: TrainSettings) -> str:
+    """Settings as a config file, without secrets."""
+    plain = json.loads(json.dumps(dataclasses.asdict(settings)))  # tuples become lists
+    return redact(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """`run.json` of a folder, empty where it is missing or was never finished writing."""
+    try:
+        state = json.loads((path / STATE).read_text())
+    except (OSError, ValueError):
+        return {}
+    return state if isinstance(state, dict) else {}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file at once or not at all, without secrets."""
+    temporary = path.with_name(f".{path.name}.writing")
+    write_synced(temporary, redact(text).encode())
+    temporary.replace(path)
+
+
+def runs_folder() -> Path:
+    """Where runs go that were given no `out`."""
+    return Path(os.environ.get("VITREOUS_RUNS") or "runs")
+
+
+def _newest_unfinished(settings: TrainSettings) -> Path | None:
+    found = []
+    for candidate in runs_folder().glob(f"*/{INPUT}"):
+        state = read_state(candidate.parent)
+        if state.get("state") != "finished" and not any(differences(candidate.parent, settings)):
+            found.append((state.get("start") or "", candidate.parent))
+    return max(found)[1] if found else None
+
+
+def _new_path(settings: TrainSettings) -> Path:
+    model = "model" if settings.model.lstrip().startswith("{") else Path(settings.model).stem
+    first = settings.data[0].rstrip("/").split("://")[-1]
+    data = Path(first).name if not any(each in first for each in "*?[") else Path(first).parent.name
+    name = "".join(each if each.isalnum() or each in "_-." else "_" for each in f"{model}-{Path(data).stem}")
+    path = runs_folder() / f"{redact(name)}-{datetime.now():%y%m%d-%H%M%S}"
+    free, number = path, 2
+    while free.exists():  # two runs within a second
+        free, number = path.with_name(f"{path.name}-{number}"), number + 1
+    return free
+
+
+def _lock(path: Path) -> TextIO:
+    file = (path / ".lock").open("a")
+    try:
+        import fcntl
+    except ImportError:  # not on Windows; there the run folder is unguarded
+        return file
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise ConfigError(
+            f"{path}: another process is training in this folder; wait for it, stop it, or give another --out"
+        ) from None
+    return file
+
+
+def _read_yaml(path: Path) -> Mapping[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read: {redact(str(error)).splitlines()[0]}") from None
+    return values if isinstance(values, Mapping) else {}
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _spell(values: Mapping[str, Any], key: str) -> str:
+    return repr(values[key]) if key in values else "absent"
+
+
+def _some_names(path: Path) -> str:
+    names = sorted(each.name for each in path.iterdir())
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _git() -> dict[str, Any]:
+    """Commit of the working directory, where it is a repository."""
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True
+        ).stdout.strip()
+        changes = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            capture_output=True, text=True, timeout=5, check=True,
+        ).stdout  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return {"git": None, "git_dirty": None}
+    return {"git": commit, "git_dirty": bool(changes.strip())}

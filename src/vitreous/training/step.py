@@ -1,0 +1,139 @@
+"""One optimizer step: forward, backward, clip, AdamW, average.
+
+The pieces are torch's: autocast, `GradScaler` (float16 only; bfloat16 has float32's range and needs none),
+`clip_grads_with_norm_`, fused AdamW, `AveragedModel` for the exponential moving average
+
+    w̄ ← d·w̄ + (1 − d)·w        after every step, beginning as a copy of the first w
+
+A step depends on its number and the weights alone: dropout's generator is seeded from (seed, "dropout", step), the
+learning rate is a function of the step. So weights, optimizer, average and the number are all that a checkpoint needs.
+`backward` and `update` are apart so that a loss that is not finite never reaches the weights where reading it costs
+nothing (CPU).
+"""
+
+import contextlib
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from vitreous.data.streams import stream_seed
+from vitreous.training.checkpoint import Weights
+from vitreous.training.loss import classification_loss
+from vitreous.training.optimizer import Schedule, make_optimizer
+from vitreous.training.recipe import Recipe
+
+TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class TrainStep:
+    """A model with all that changes while it trains.
+
+    Args:
+        model: a model of `vitreous.build` on its device.
+        recipe: optimizer, schedule and regularisation.
+        lr: peak learning rate.
+        total_steps: optimizer steps of the whole run.
+        seed: of the run.
+        precision: `float32`, or 16-bit automatic mixed precision over float32 weights.
+        ema_decay: decay per step of the averaged weights, None for no average.
+        compiled: run forward and backward through torch.compile.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: Recipe,
+        *,
+        lr: float,
+        total_steps: int,
+        seed: int,
+        precision: str = "float32",
+        ema_decay: float | None = None,
+        compiled: bool = False,
+    ) -> None:
+        self.device = next(model.parameters()).device
+        self.model = model.to(memory_format=torch.channels_last)
+        self.precision = precision
+        self.optimizer = make_optimizer(model, recipe, lr=lr)
+        self.schedule = Schedule(
+            self.optimizer, total_steps=total_steps, warmup=recipe.warmup, final_lr=recipe.final_lr
+        )
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "float16")
+        self.average: AveragedModel | None = None
+        if ema_decay is not None:
+            self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
+        self._forward = torch.compile(model, dynamic=False) if compiled else model
+        self._recipe = recipe
+        self._seed = seed
+        self._parameters = [each for each in model.parameters() if each.requires_grad]
+
+    def backward(self, images: Tensor, targets: Tensor, step: int) -> Tensor:
+        """Gradients of a batch, clipped; returns (loss, gradient norm before clipping) on the device.
+
+        Args:
+            images: normalised, (batch, channels, height, width); the batch divides by `accumulate`.
+            targets: class numbers or probabilities.
+            step: number of the step, from 0.
+        """
+        self.schedule.set(step)
+        torch.manual_seed(stream_seed(self._seed, "dropout", step))
+        self.model.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        images = images.contiguous(memory_format=torch.channels_last)
+        parts = self._recipe.accumulate
+        total = torch.zeros((), device=self.device)
+        for x, y in zip(images.chunk(parts), targets.chunk(parts), strict=True):
+            with self._autocast():
+                logits = self._forward(x)
+            loss = classification_loss(logits, y, self._recipe.label_smoothing) / parts
+            self.scaler.scale(loss).backward()
+            total = total + loss.detach()
+        self.scaler.unscale_(self.optimizer)
+        norm = get_total_norm(each.grad for each in self._parameters if each.grad is not None)
+        if self._recipe.clip_norm:
+            clip_grads_with_norm_(self._parameters, self._recipe.clip_norm, norm)
+        return torch.stack([total, norm])
+
+    def update(self) -> None:
+        """Move the weights along the gradients, and the average towards the weights."""
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+
+    @property
+    def lr(self) -> float:
+        """Learning rate of the newest step."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def weights(self) -> dict[str, Weights]:
+        """State dictionaries `model` and, where there is an average, `ema`; not copies."""
+        found = {"model": dict(self.model.state_dict())}
+        if self.average is not None:
+            found["ema"] = dict(self.average.module.state_dict())
+        return found
+
+    def optimizer_state(self) -> dict[str, Any]:
+        """Optimizer, gradient scaler and the number of averaged steps, as plain tensors and numbers."""
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "averaged": None if self.average is None else int(self.average.n_averaged),
+        }
+
+    def load(self, weights: dict[str, Weights], optimizer_state: dict[str, Any]) -> None:
+        """Take over what `weights` and `optimizer_state` gave, in place: a compiled model stays compiled."""
+        self.model.load_state_dict(weights["model"])
+        if self.average is not None:
+            self.average.module.load_state_dict(weights["ema"])
+            self.average.n_averaged.fill_(optimizer_state["averaged"])
+        self.optimizer.load_state_dict(optimizer_state["optimizer"])
+        self.scaler.load_state_dict(optimizer_state["scaler"])
+
+    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
+        if self.precision == "float32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, TYPES[self.precision])

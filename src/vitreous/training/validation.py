@@ -1,0 +1,56 @@
+"""Exact validation: every image once, in order, the last partial batch included.
+
+Loss is plain cross-entropy (no smoothing), so that runs with different recipes compare. Top-k counts a hit when the
+true class is among the k largest logits; k is clipped to the number of classes. All are fractions from 0 to 1.
+"""
+
+import contextlib
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vitreous.data.preprocessing import Preprocessing
+from vitreous.training.step import TYPES
+
+
+@torch.inference_mode()
+def validate(
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    preprocessing: Preprocessing,
+    *,
+    precision: str = "float32",
+) -> dict[str, float]:
+    """`loss`, `top1` and `top5` over all batches.
+
+    Args:
+        model: (batch, channels, height, width) -> (batch, classes).
+        batches: uint8 images and class numbers, on the model's device.
+        preprocessing: gives the normalisation.
+        precision: `float32`, or 16-bit autocast.
+    """
+    device = next(model.parameters()).device
+    autocast: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
+    if precision != "float32":
+        autocast = torch.autocast(device.type, TYPES[precision])
+    was_training = model.training
+    model.eval()
+    sums = torch.zeros(3, dtype=torch.float64)
+    images_seen = 0
+    pending: list[Tensor] = []  # read at the end, so that a GPU is never waited for in between
+    for images, labels in batches:
+        with autocast:
+            logits = model(preprocessing.normalize(images).contiguous(memory_format=torch.channels_last))
+        logits = logits.to(torch.float32)
+        nearest = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
+        loss = F.cross_entropy(logits, labels, reduction="sum")
+        pending.append(torch.stack([loss, nearest[:, 0].sum(), nearest.sum()]))
+        images_seen += len(labels)
+    for each in pending:
+        sums += each.cpu().to(torch.float64)
+    model.train(was_training)
+    loss_mean, top1, top5 = (sums / max(1, images_seen)).tolist()
+    return {"loss": loss_mean, "top1": top1, "top5": top5}
