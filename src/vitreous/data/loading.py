@@ -17,6 +17,9 @@ class Loading:
         val_share: share of the training images cut off for validation where no such split is given
             (stratified; 0 to 1).
         limit: use at most this many training images (stratified), for trying things out.
+        label_column: column of a parquet file that holds the label, where there are several.
+        download: let torchvision fetch a `torch/<name>` set that is not there yet; nothing else uses
+            the network.
     """
 
     path: Literal["auto", "resident", "streaming"] = "auto"
@@ -25,3 +28,5 @@ class Loading:
     allow_missing_classes: bool = False
     val_share: float = 0.1
     limit: int | None = None
+    label_column: str | None = None
+    download: bool = False

@@ -1,0 +1,99 @@
+"""Random crops of a whole batch at once, each image with its own window, mirrored or not.
+
+`shifted` is the small-image crop: a window of the image's size out of the image with a black margin of
+`padding` pixels, as one gather: out[b, c, i, j] = padded[b, c, top_b + i, left_b + j]. A mirrored image
+reads its columns backwards, so the flip costs nothing.
+`resized` is the large-image crop of Inception training (Szegedy et al. 2015, in torchvision's
+parameters): a window of `smallest`..1 of the area and 3:4..4:3 in shape, scaled back by one bilinear
+grid sample. torchvision draws one window a batch, and PIL pipelines work image by image: hence ours.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+TRIES = 10  # draws before falling back to the whole image, as torchvision
+
+
+def shifted(images: Tensor, top: Tensor, left: Tensor, mirrored: Tensor, padding: int) -> Tensor:
+    """Windows of the images' own size out of the padded images.
+
+    Args:
+        images: (batch, channels, rows, columns), any type.
+        top: int64 (batch,), first row of the window in the padded image, 0 to 2·padding.
+        left: int64 (batch,), first column, 0 to 2·padding; `padding` is the image as it was.
+        mirrored: bool (batch,).
+        padding: black pixels around the image.
+
+    Returns:
+        (batch, channels, rows, columns)
+    """
+    batch, channels, rows, columns = images.shape
+    device = images.device
+    padded = F.pad(images, (padding,) * 4)
+    column = torch.arange(columns, device=device)
+    column = torch.where(mirrored[:, None], column.flip(0), column) + left[:, None]
+    row = torch.arange(rows, device=device) + top[:, None]
+    index = row[:, :, None] * padded.shape[3] + column[:, None, :]
+    index = index.view(batch, 1, rows * columns).expand(batch, channels, -1)
+    return padded.flatten(2).gather(2, index).view(images.shape)
+
+
+def draw_windows(
+    batch: int, shape: tuple[int, int], smallest: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Top, left, height and width of a random window for each image, in pixels, not rounded.
+
+    Args:
+        batch: how many.
+        shape: rows and columns of the images.
+        smallest: least share of the area, 0 to 1.
+        generator: of the CPU.
+    """
+    rows, columns = shape
+    area = rows * columns * torch.empty(batch, TRIES).uniform_(smallest, 1, generator=generator)
+    widest = math.log(4 / 3)
+    ratio = torch.empty(batch, TRIES).uniform_(-widest, widest, generator=generator).exp()
+    width, height = (area * ratio).sqrt(), (area / ratio).sqrt()
+    fits = (width <= columns) & (height <= rows)
+    first = fits.to(torch.uint8).argmax(1, keepdim=True)  # the first that fits
+    none = ~fits.any(1)
+    width = torch.where(none, float(columns), width.gather(1, first)[:, 0])
+    height = torch.where(none, float(rows), height.gather(1, first)[:, 0])
+    place = torch.rand(2, batch, generator=generator)
+    return (rows - height) * place[0], (columns - width) * place[1], height, width
+
+
+def resized(
+    images: Tensor,
+    windows: tuple[Tensor, Tensor, Tensor, Tensor],
+    mirrored: Tensor,
+    size: tuple[int, int],
+) -> Tensor:
+    """Each image's window scaled to `size`.
+
+    Args:
+        images: uint8 (batch, channels, rows, columns).
+        windows: top, left, height and width of `draw_windows`.
+        mirrored: bool (batch,).
+        size: rows and columns of the result.
+
+    Returns:
+        uint8 (batch, channels, *size)
+    """
+    rows, columns = images.shape[2:]
+    top, left, height, width = (value.to(images.device) for value in windows)
+    sign = torch.where(mirrored, -1.0, 1.0)
+    zero = torch.zeros_like(top)
+    # from the result's −1..1 to the window's place in the image's −1..1
+    across = torch.stack([sign * width / columns, zero, (2 * left + width) / columns - 1], 1)
+    down = torch.stack([zero, height / rows, (2 * top + height) / rows - 1], 1)
+    grid = F.affine_grid(
+        torch.stack([across, down], 1), [len(images), images.shape[1], *size], align_corners=False
+    )
+    sampled = F.grid_sample(
+        images.to(torch.float32), grid, mode="bilinear", padding_mode="border", align_corners=False
+    )
+    return sampled.add_(0.5).clamp_(0, 255).to(torch.uint8)

@@ -1,0 +1,141 @@
+"""Cutting a validation split from the training images, once: `split.csv` keeps it from moving.
+
+Per class, `share` of the images (rounded, at least one, never all) are drawn from the run's seed. The
+file lists every image with its class and split; it is read back instead of cut again, so that a
+validation image stays one, and data that no longer match the file are an error, not a new cut.
+"""
+
+import csv
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vitreous.data.cache import write_atomically
+from vitreous.data.streams import stream
+from vitreous.errors import ConfigError, DataError
+
+logger = logging.getLogger("vitreous")
+HEADER = ["image", "label", "split"]
+
+
+def stratified(labels: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
+    """Positions of a stratified part: `share` of each class, at least one image and never all.
+
+    Args:
+        labels: int64 (n,); classes with fewer than two images are not allowed.
+        share: 0 to 1.
+        generator: where the draw comes from.
+    """
+    chosen = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = min(max(round(len(members) * share), 1), len(members) - 1)
+        chosen.append(generator.permutation(members)[:count])
+    return np.sort(np.concatenate(chosen))
+
+
+def limited(labels: np.ndarray, rows: np.ndarray, limit: int, seed: int) -> np.ndarray:
+    """At most `limit` of the rows, in proportion to their classes and at least one of each.
+
+    Raises:
+        ConfigError: fewer than one image a class.
+    """
+    classes = np.unique(labels[rows])
+    if limit < len(classes):
+        raise ConfigError(
+            f"--loading.limit {limit} is less than one image for each of the {len(classes)} classes; "
+            f"{len(classes)} or more works"
+        )
+    if limit >= len(rows):
+        return rows
+    generator = stream(seed, "limit")
+    shuffled = generator.permutation(rows)
+    # rank within the class, 0 to 1: the lowest ranks of all classes come first
+    rank = np.empty(len(shuffled))
+    for label in classes:
+        members = np.flatnonzero(labels[shuffled] == label)
+        rank[members] = np.arange(len(members)) / len(members)
+    return np.sort(shuffled[np.argsort(rank, kind="stable")[:limit]])
+
+
+def cut_validation(
+    labels: np.ndarray,
+    names: Sequence[str],
+    keys: Sequence[str],
+    *,
+    share: float,
+    seed: int,
+    file: Path | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows for training and for validation, from `file` where it exists, else drawn and saved there.
+
+    Args:
+        labels: int64 (n,) of all training images.
+        names: class names by label.
+        keys: each image's name, as the file lists it.
+        share: part to cut off, 0 to 1.
+        seed: seed of the run.
+        file: `split.csv` of the run; None draws without saving.
+
+    Raises:
+        DataError: a class too small to cut, or a file that does not list exactly these images.
+        ConfigError: a share that is not between 0 and 1.
+    """
+    if file is not None and file.exists():
+        return _read(file, labels, names, keys)
+    if not 0 < share < 1:
+        raise ConfigError(f"--loading.val-share {share}: a number between 0 and 1, such as 0.1, works")
+    counts = np.bincount(labels, minlength=len(names))
+    if (counts == 1).any():
+        single = names[int(np.flatnonzero(counts == 1)[0])]
+        raise DataError(
+            f"class '{single}' has only 1 training image, so no validation split can be cut; "
+            "add a second image, or give a validation split"
+        )
+    validation = stratified(labels, share, stream(seed, "split"))
+    train = np.setdiff1d(np.arange(len(labels)), validation)
+    if file is not None:
+        held = np.zeros(len(labels), dtype=bool)
+        held[validation] = True
+
+        def write(path: Path) -> None:
+            with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as out:
+                rows = csv.writer(out)
+                rows.writerow(HEADER)
+                for key, label, val in zip(keys, labels, held, strict=True):
+                    rows.writerow([key, names[label], "val" if val else "train"])
+
+        write_atomically(file, write)
+    return train, validation
+
+
+def _read(
+    file: Path, labels: np.ndarray, names: Sequence[str], keys: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    with file.open(newline="", encoding="utf-8", errors="surrogateescape") as lines:
+        rows = list(csv.reader(lines))
+    if (
+        not rows
+        or rows[0] != HEADER
+        or any(len(row) != 3 or row[2] not in ("train", "val") for row in rows[1:])
+    ):
+        raise DataError(f"{file}: not a split file; it lists image, label, split (train or val)")
+    listed = {key: (label, split) for key, label, split in rows[1:]}
+    wrong = next((key for key in keys if key not in listed), None)
+    if wrong is not None:
+        raise DataError(f"{file} does not list {wrong}: the data changed since the split was cut; {_ADVICE}")
+    if len(listed) != len(keys):
+        gone = next(iter(listed.keys() - set(keys)))
+        raise DataError(f"{file} lists {gone}, which is no longer there; {_ADVICE}")
+    for key, label in zip(keys, labels, strict=True):
+        if listed[key][0] != names[label]:
+            raise DataError(
+                f"{file} lists {key} as '{listed[key][0]}', the data say '{names[label]}'; {_ADVICE}"
+            )
+    held = np.array([listed[key][1] == "val" for key in keys])
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+_ADVICE = "restore the data, or start a new run"

@@ -1,0 +1,124 @@
+"""A folder of class folders: `root/train/cat/1.jpg` with `val` and `test` beside `train`, or `root/cat/1.jpg`.
+
+Split folders may be spelled train, val, valid, validation or test, in any case. Everything inside a
+class folder counts, however deep; hidden files and files without an image's ending do not.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from vitreous.data.cache import content_key
+from vitreous.data.records import SPLIT_NAMES, Records, Source
+from vitreous.errors import DataError
+
+ENDINGS = (
+    ".jpg .jpeg .jfif .png .bmp .gif .webp .tif .tiff .ppm .pgm .pbm .pnm .jp2 .j2k .avif .tga .ico"
+).split()
+
+
+class FolderRecords:
+    """The image files under one folder of class folders."""
+
+    def __init__(self, root: Path, part: Path) -> None:
+        self._root = root
+        files: list[str] = []  # relative to root, with /
+        labels: list[int] = []
+        names: list[str] = []
+        times: list[str] = []
+        sizes: list[str] = []
+        for folder in sorted(entry.name for entry in os.scandir(part) if _visible_folder(entry)):
+            found = sorted(_images_below(part / folder))
+            if not found:
+                continue
+            for path in found:
+                status = os.stat(path)
+                files.append(Path(path).relative_to(root).as_posix())
+                sizes.append(f"{files[-1]} {status.st_size}")
+                times.append(f"{sizes[-1]} {status.st_mtime_ns}")
+            labels += [len(names)] * len(found)
+            names.append(folder)
+        self.names = tuple(names)
+        self.labels = np.array(labels, dtype=np.int64)
+        self.stamp = content_key(times)
+        self.identity = content_key(sizes)
+        self._files = files
+
+    def key(self, i: int) -> str:
+        """Path below the data folder, with forward slashes."""
+        return self._files[i]
+
+    def where(self, i: int) -> str:
+        """Whole path."""
+        return str(self._root / self._files[i])
+
+    def open(self, i: int) -> Image.Image:
+        """Read the header; Pillow closes the file when the pixels are loaded."""
+        return Image.open(self._root / self._files[i])
+
+
+def folder(root: Path) -> Source:
+    """The parts of a folder.
+
+    Raises:
+        DataError: no class folder with an image in it, or the same split twice.
+    """
+    parts: dict[str, Records] = {}
+    spelled: dict[str, str] = {}
+    for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
+        split = SPLIT_NAMES.get(entry.name.lower())
+        if split is None or not _visible_folder(entry):
+            continue
+        records = FolderRecords(root, Path(entry.path))
+        if not len(records.labels):
+            continue  # a class may be called `test`; then its images lie in it directly
+        if split in spelled:
+            raise DataError(
+                f"{root}: both '{spelled[split]}' and '{entry.name}' are the {split} split; keep one"
+            )
+        spelled[split] = entry.name
+        parts[split] = records
+    if not parts:
+        everything = FolderRecords(root, root)
+        if all(name.lower() in SPLIT_NAMES for name in everything.names):
+            raise DataError(_nothing_found(root))
+        parts["all"] = everything
+    names = {name for records in parts.values() for name in records.names}
+    return Source(parts=parts, writing=len(names) >= 10 and all(len(name) == 1 for name in names))
+
+
+def _visible_folder(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir() and not entry.name.startswith(".")
+
+
+def _images_below(folder: Path) -> list[str]:
+    found = []
+    for here, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            os.path.join(here, name)  # noqa: PTH118 (a million of them: Path is ten times slower)
+            for name in files
+            if not name.startswith(".") and name.lower().endswith(tuple(ENDINGS))
+        ]
+    return found
+
+
+def _nothing_found(root: Path) -> str:
+    loose = [path.name for path in root.iterdir() if path.suffix.lower() in ENDINGS]
+    split = [path.name for path in root.iterdir() if path.is_dir() and path.name.lower() in SPLIT_NAMES]
+    if split:
+        return (
+            f"{root / split[0]}: no class folders with images in it; put the images of each class into a "
+            f"folder named after it ({split[0]}/cat/1.jpg)"
+        )
+    if loose:
+        return (
+            f"{root}: {len(loose)} images such as {sorted(loose)[0]} but no class folders; "
+            "put the images of each class into a folder named after it"
+        )
+    return (
+        f"{root}: no images found; a folder of class folders with .jpg, .png or other images works "
+        "(FOLDER/cat/1.jpg or FOLDER/train/cat/1.jpg), or parquet files"
+    )

@@ -1,0 +1,331 @@
+"""One `data` argument to labelled splits: open, map classes, cut validation, look at every image.
+
+    data = open_images("photos", loading=Loading(), seed=0, split_file=run / "split.csv")
+    print(data.scan)              # 1,200 train + 300 val images, 3 classes …
+    data.splits["train"].image(0) # a Pillow image, upright, grey or RGB
+
+The class map is made from the training images once and every other split is translated to it by class
+*name*; a split with its own numbering, which shifts when a class is missing, cannot happen.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from vitreous.data.cache import content_key
+from vitreous.data.cut import cut_validation, limited
+from vitreous.data.decode import to_channels, upright
+from vitreous.data.loading import Loading
+from vitreous.data.records import Records, Source
+from vitreous.data.scan import COLOUR, UNREADABLE, Findings, Scan, look, refuse_unreadable, spread
+from vitreous.errors import ConfigError, DataError, did_you_mean
+
+logger = logging.getLogger("vitreous")
+Data = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSplit:
+    """Labelled images of one split, decoded when asked for.
+
+    Args:
+        records: where they come from.
+        rows: int64 (n,): positions in the records.
+        labels: int64 (n,): positions in the class map.
+        channels: 1 or 3, of the images handed out.
+        pool: int64: all rows of the records that any split of this data set uses; what is decoded
+            once is decoded for all of them.
+    """
+
+    records: Records
+    rows: np.ndarray
+    labels: np.ndarray
+    channels: int
+    pool: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        return f"ImageSplit({len(self):,} images, {len(np.unique(self.labels))} classes)"
+
+    def image(self, i: int) -> Image.Image:
+        """Image i, upright, mode `L` or `RGB` by `channels`.
+
+        Raises:
+            DataError: it cannot be read; names it.
+        """
+        try:
+            with self.records.open(int(self.rows[i])) as opened:
+                return to_channels(upright(opened), self.channels)
+        except Exception as error:  # readers raise nearly anything
+            raise DataError(f"{self.where(i)}: cannot be read as an image ({error})") from error
+
+    def where(self, i: int) -> str:
+        """Place of image i: a path, or `file.parquet row 12`."""
+        return self.records.where(int(self.rows[i]))
+
+    def key(self, i: int) -> str:
+        """Name of image i inside the data, independent of where the data lie."""
+        return self.records.key(int(self.rows[i]))
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """Splits of one data set under one class map.
+
+    Args:
+        classes: names in the order of the labels.
+        splits: by name: `train`, `val`, `test`; those that were asked for.
+        fingerprint: equal for equal data, wherever they are stored.
+        scan: what was found in them.
+        writing: letters or digits, which must not be mirrored.
+    """
+
+    classes: tuple[str, ...]
+    splits: dict[str, ImageSplit]
+    fingerprint: str
+    scan: Scan
+    writing: bool = False
+
+    def __repr__(self) -> str:
+        return f"ImageData({self.scan})"
+
+
+def open_images(
+    data: Data,
+    *,
+    loading: Loading | None = None,
+    seed: int = 0,
+    split_file: Path | None = None,
+    classes: Sequence[str] | None = None,
+    need: Sequence[str] = ("train", "val"),
+) -> ImageData:
+    """Open a data set, check it, and hand out the splits that are needed.
+
+    Args:
+        data: folder of class folders, parquet files (paths, folders or globs), `torch/<name>` or `digits`.
+        loading: how images are read.
+        seed: start of the streams that cut validation and apply `limit`.
+        split_file: where a cut validation split is saved, or read back if the file is there.
+        classes: an existing class map to enforce (as evaluation does); by default made from `train`.
+            With it, data without named splits are all of `need[0]`, unless `split_file` is there.
+        need: splits to open; only their images are looked at.
+
+    Raises:
+        DataError: data that are not there, cannot be read or do not fit together; says which.
+        ConfigError: settings that cannot be used.
+    """
+    loading = loading or Loading()
+    given = [str(data)] if isinstance(data, str | os.PathLike) else [str(each) for each in data]
+    source = find_source(given, loading)
+    what = " ".join(given)
+    parts = _named_parts(source, need, classes, split_file)
+    labels_from = parts.get("train") or next(iter(parts.values()))
+    class_map = tuple(classes) if classes is not None else _class_map(labels_from, what)
+    chosen = _rows(parts, what, need, loading, seed, split_file, enforce=classes is not None)
+    findings = {split: look(parts[part], rows, f"{split} images") for split, (part, rows) in chosen.items()}
+    rows, unreadable = _readable(chosen, parts, findings, loading)
+    labels = {
+        split: _translate(parts[chosen[split][0]], rows[split], class_map, split, what) for split in rows
+    }
+    _check_presence(labels, class_map, loading, enforce=classes is None)
+    grey = not any((findings[split].state[rows[split]] == COLOUR).any() for split in rows)
+    channels = 1 if grey else 3
+    splits = {}
+    for split, (part, _) in chosen.items():
+        pool = np.unique(np.concatenate([rows[other] for other in rows if chosen[other][0] == part]))
+        splits[split] = ImageSplit(parts[part], rows[split], labels[split], channels, pool)
+    counts = np.bincount(
+        labels["train" if "train" in labels else next(iter(labels))], minlength=len(class_map)
+    )
+    scan = Scan(
+        images={split: len(rows[split]) for split in rows},
+        classes=len(class_map),
+        heights=spread(findings[split].height[rows[split]] for split in rows),
+        widths=spread(findings[split].width[rows[split]] for split in rows),
+        channels=channels,
+        smallest_class=(class_map[int(counts.argmin())], int(counts.min())),
+        largest_class=(class_map[int(counts.argmax())], int(counts.max())),
+        unreadable=tuple(unreadable),
+        cut="val" in chosen and chosen["val"][0] == "train",
+    )
+    fingerprint = content_key(
+        f"{split} {parts[part].identity} {content_key(rows[split])}" for split, (part, _) in chosen.items()
+    )
+    return ImageData(class_map, splits, fingerprint, scan, source.writing)
+
+
+def find_source(given: Sequence[str], loading: Loading) -> Source:
+    """The source that a data argument names.
+
+    Raises:
+        DataError: nothing there, or something that is no data set.
+        ConfigError: no data named, or several that do not go together.
+    """
+    if not given or not all(given):
+        raise ConfigError("no data given; a folder, parquet files, torch/<name> or digits works")
+    first = given[0]
+    if len(given) == 1 and first == "digits":
+        from vitreous.data.digits import digits
+
+        return digits()
+    if len(given) == 1 and first.startswith("torch/") and not Path(first).exists():
+        from vitreous.data.torch_sets import torch_set
+
+        return torch_set(first, download=loading.download)
+    from vitreous.data.parquet import parquet, parquet_files
+
+    files = []
+    for each in given:
+        found = parquet_files([each])
+        path = Path(each)
+        if not found and len(given) == 1 and path.is_dir():
+            from vitreous.data.folder import folder
+
+            return folder(path)
+        if not found:
+            raise DataError(_not_there(each))
+        files += found
+    return parquet(files, loading.label_column)
+
+
+def _not_there(text: str) -> str:
+    path = Path(text)
+    if path.is_dir():
+        return f"{path}: no parquet files in it; several data arguments are parquet files, or name one folder"
+    if any(letter in text for letter in "*?["):
+        return f"{text}: no parquet file matches"
+    sets = ("digits", "torch/cifar10", "torch/cifar100", "torch/mnist", "torch/fashionmnist")
+    parent = next(folder for folder in (path.parent, *path.parents) if folder.exists())
+    siblings = [entry.name for entry in parent.iterdir()] if parent.is_dir() else []
+    missing = path.relative_to(parent).parts[0] if path != parent else path.name
+    hint = did_you_mean(missing, siblings) or did_you_mean(text, sets)
+    if parent == path.parent and not hint:
+        hint = "; a folder of class folders, parquet files, torch/<name> or digits works"
+    return f"{path} does not exist; {parent.absolute()} does{hint}"
+
+
+def _named_parts(
+    source: Source, need: Sequence[str], classes: Sequence[str] | None, split_file: Path | None
+) -> dict[str, Records]:
+    """The parts under the names train, val and test."""
+    if "all" not in source.parts:
+        return source.parts
+    cut_before = split_file is not None and split_file.exists()
+    return {need[0] if classes is not None and not cut_before else "train": source.parts["all"]}
+
+
+def _class_map(records: Records, what: str) -> tuple[str, ...]:
+    """Names that have images, in the source's order."""
+    counts = np.bincount(records.labels, minlength=len(records.names))
+    empty = [name for name, count in zip(records.names, counts, strict=True) if not count]
+    if empty:
+        logger.warning(
+            "%s: %d of %d named classes have no images and are left out: %s",
+            what, len(empty), len(records.names), ", ".join(empty[:5]) + (" …" if len(empty) > 5 else ""),
+        )  # fmt: skip
+    names = tuple(name for name, count in zip(records.names, counts, strict=True) if count)
+    if len(names) == 1:
+        raise DataError(f"{what}: only one class ('{names[0]}'); telling classes apart needs two or more")
+    if not names:
+        raise DataError(f"{what}: no images found")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{what}: two classes are called '{twice}'; class names must differ")
+    return names
+
+
+def _rows(
+    parts: dict[str, Records],
+    what: str,
+    need: Sequence[str],
+    loading: Loading,
+    seed: int,
+    split_file: Path | None,
+    *,
+    enforce: bool,
+) -> dict[str, tuple[str, np.ndarray]]:
+    """For each needed split, the part it is taken from and its rows."""
+    rows = {part: np.arange(len(records.labels)) for part, records in parts.items()}
+    source = {part: part for part in parts}
+    saved = split_file is not None and split_file.exists()
+    # evaluation without the run's split file must not cut: it would draw images that were trained on
+    if "val" in need and "val" not in parts and "train" in parts and (saved or not enforce):
+        train = parts["train"]
+        keys = [train.key(i) for i in range(len(train.labels))]
+        rows["train"], rows["val"] = cut_validation(
+            train.labels, train.names, keys, share=loading.val_share, seed=seed, file=split_file
+        )
+        source["val"] = "train"
+    if loading.limit is not None and "train" in rows and not enforce:
+        rows["train"] = limited(parts["train"].labels, rows["train"], loading.limit, seed)
+    for split in need:
+        if split not in rows:
+            raise DataError(f"{what}: no {split} split; there is {', '.join(sorted(rows))}")
+    return {split: (source[split], rows[split]) for split in need}
+
+
+def _readable(
+    chosen: dict[str, tuple[str, np.ndarray]],
+    parts: dict[str, Records],
+    findings: dict[str, Findings],
+    loading: Loading,
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Rows that can be read, and the places of those that cannot."""
+    kept: dict[str, np.ndarray] = {}
+    unreadable: list[str] = []
+    for split, (part, rows) in chosen.items():
+        bad = findings[split].state[rows] == UNREADABLE
+        places = [parts[part].where(int(i)) for i in rows[bad]]
+        if places and not loading.skip_unreadable:
+            refuse_unreadable(places, split)
+        for place in places:
+            logger.warning("left out, cannot be read: %s", place)
+        unreadable += places
+        kept[split] = rows[~bad]
+        if not len(kept[split]):
+            raise DataError(f"no readable image in the {split} split")
+    return kept, unreadable
+
+
+def _translate(
+    records: Records, rows: np.ndarray, class_map: Sequence[str], split: str, what: str
+) -> np.ndarray:
+    """Labels of the rows as positions in the class map, by class name."""
+    position = {name: at for at, name in enumerate(class_map)}
+    table = np.array([position.get(name, -1) for name in records.names], dtype=np.int64)
+    labels: np.ndarray = table[records.labels[rows]]
+    if (labels < 0).any():
+        strange = sorted({records.names[at] for at in records.labels[rows[labels < 0]]})
+        some = ", ".join(f"'{name}'" for name in strange[:5]) + (" …" if len(strange) > 5 else "")
+        near = did_you_mean(strange[0], class_map)
+        raise DataError(
+            f"{what}: the {split} split has {'class' if len(strange) == 1 else 'classes'} {some}, "
+            f"unknown from training ({len(class_map)} classes){near}"
+        )
+    return labels
+
+
+def _check_presence(
+    labels: dict[str, np.ndarray], class_map: Sequence[str], loading: Loading, *, enforce: bool
+) -> None:
+    """Every class in every split, training first."""
+    for split, values in labels.items():
+        absent = np.setdiff1d(np.arange(len(class_map)), values)
+        if not len(absent):
+            continue
+        some = ", ".join(f"'{class_map[at]}'" for at in absent[:5]) + (" …" if len(absent) > 5 else "")
+        if enforce and split == "train":
+            raise DataError(f"no readable training image of class {some}")
+        if enforce and not loading.allow_missing_classes:
+            raise DataError(
+                f"the {split} split has no image of class {some}; add some, or accept it with "
+                "--loading.allow-missing-classes"
+            )
+        logger.warning("the %s split has no image of class %s", split, some)

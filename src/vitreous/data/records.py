@@ -1,0 +1,53 @@
+"""What a source of images offers: labels at once, pixels one at a time.
+
+A source (`folder`, `parquet`, `torch_sets`, `digits`) turns the data argument into `Source.parts`, one
+`Records` a split as the source names them, or a single part `all` where it names none. Class maps, cuts
+and scans are made from that, the same way for all sources.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+class Records(Protocol):
+    """Labelled images that can be opened by number."""
+
+    names: tuple[str, ...]
+    """Class names as the source spells them, in its order."""
+    labels: np.ndarray
+    """int64 (n,): positions in `names`."""
+    stamp: str
+    """Changes whenever a pixel may have changed (names, sizes, times): the key of caches."""
+    identity: str
+    """Like `stamp` but without times and places: equal for a copy of the data elsewhere."""
+
+    def key(self, i: int) -> str:
+        """Name of image i inside the data, stable when the data moves; what `split.csv` lists."""
+
+    def where(self, i: int) -> str:
+        """Place of image i for a message: a path, or `file.parquet row 12`."""
+
+    def open(self, i: int) -> Image.Image:
+        """Image i as stored, pixels perhaps not read yet. Raises whatever the reader raises."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The parts of a data set by split name (`train`, `val`, `test`), or `all` where it names none."""
+
+    parts: dict[str, Records]
+    writing: bool = False
+    """Letters or digits: a mirrored image would be another class, or none."""

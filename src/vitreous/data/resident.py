@@ -1,0 +1,163 @@
+"""Resident loading: the whole set decoded once to uint8, kept in the cache, gathered by index.
+
+The decoded images are one safetensors file, memory-mapped, so that runs on the same machine share it
+and a second start decodes nothing. A checksum in its header tells a damaged file, which is made again.
+On a GPU with room the images live there, and a batch costs one gather.
+"""
+
+import json
+import logging
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import PIL
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from vitreous.data.cache import cache_folder, content_key, keep
+from vitreous.data.images import ImageSplit
+from vitreous.data.memory import device_bytes
+from vitreous.data.order import BatchOrder
+from vitreous.data.preprocessing import Preprocessing
+from vitreous.data.threads import in_threads
+
+logger = logging.getLogger("vitreous")
+CHUNK_BYTES = 1 << 26
+
+
+class ResidentBatches:
+    """Batches gathered from decoded images in memory.
+
+    Args:
+        split: the images.
+        preprocessing: size and channels at which they are kept.
+        batch_size: images a batch.
+        seed: seed of the run.
+        device: where batches are wanted.
+        train: shuffled and endless; else only `all` is of use.
+        reason: why this path was taken.
+    """
+
+    path = "resident"
+
+    def __init__(
+        self,
+        split: ImageSplit,
+        preprocessing: Preprocessing,
+        *,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+        train: bool,
+        reason: str = "asked for",
+    ) -> None:
+        self.reason = reason
+        self._batch_size = batch_size
+        self._device = device
+        self._order = BatchOrder(len(split), batch_size, seed) if train else None
+        self._images, rows = decoded(split, preprocessing, share=train)
+        self._labels = torch.from_numpy(split.labels).to(device)
+        if device.type != "cpu" and self._images[0].nbytes * len(rows) <= device_bytes(device) // 2:
+            self._images, rows = self._images[rows].to(device), torch.arange(len(rows))
+        self._rows = rows.to(self._images.device)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch of training, or in `all`."""
+        if self._order is not None:
+            return self._order.steps_per_epoch
+        return -(-len(self._labels) // self._batch_size)
+
+    def from_step(self, step: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of training from `step` on, without end: uint8 images and int64 labels on the device."""
+        assert self._order is not None, "made with train=False"
+        epoch, inside = divmod(step, self.steps_per_epoch)
+        while True:
+            # the whole epoch's order is moved at once: a copy to the GPU a step would wait for it
+            order = torch.from_numpy(self._order.epoch(epoch)).to(self._device)
+            for index in order[inside:]:
+                yield self._batch(index)
+            epoch, inside = epoch + 1, 0
+
+    def all(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every image once, in order; the last batch may be smaller."""
+        for index in torch.arange(len(self._labels), device=self._device).split(self._batch_size):
+            yield self._batch(index)
+
+    def _batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        rows = self._rows[index.to(self._rows.device)]
+        images = self._images.index_select(0, rows)
+        return images.to(self._device, non_blocking=True), self._labels[index]
+
+
+def decoded(split: ImageSplit, preprocessing: Preprocessing, *, share: bool) -> tuple[Tensor, Tensor]:
+    """All images of a split as uint8 (n, channels, height, width), and the row of each image in them.
+
+    Args:
+        split: the images.
+        preprocessing: size and channels; mean and standard deviation do not matter here.
+        share: decode with them whatever other splits need from the same records.
+
+    Raises:
+        DataError: an image that can no longer be read; names it.
+    """
+    shared = _file(split, split.pool, preprocessing)
+    pool = split.pool if share or shared.exists() else split.rows
+    file = shared if pool is split.pool else _file(split, pool, preprocessing)
+    shape = (len(pool), preprocessing.channels, preprocessing.height, preprocessing.width)
+    images = _read(file, shape)
+    if images is None:
+        images = _decode(split, pool, preprocessing, shape)
+        checksum = {"crc32": str(_checksum(images))}
+        if keep(file, lambda path: save_file({"images": images}, path, metadata=checksum)):
+            images = _read(file, shape, check=False)
+            assert images is not None
+    return images, torch.from_numpy(np.searchsorted(pool, split.rows))
+
+
+def _file(split: ImageSplit, rows: np.ndarray, preprocessing: Preprocessing) -> Path:
+    how = {name: value for name, value in preprocessing.to_json().items() if name not in ("mean", "std")}
+    key = content_key([split.records.stamp, *rows, json.dumps(how), PIL.__version__])
+    return cache_folder() / "decoded" / f"{key}.safetensors"
+
+
+def _decode(
+    split: ImageSplit, pool: np.ndarray, preprocessing: Preprocessing, shape: tuple[int, ...]
+) -> Tensor:
+    images = torch.empty(shape, dtype=torch.uint8)
+    everything = ImageSplit(split.records, pool, np.zeros_like(pool), split.channels, pool)
+
+    def one(i: int) -> None:
+        images[i] = preprocessing.to_uint8(everything.image(i))
+
+    for _ in in_threads(one, np.arange(len(pool)), "decoding images"):
+        pass
+    return images
+
+
+def _read(file: Path, shape: tuple[int, ...], *, check: bool = True) -> Tensor | None:
+    """The memory-mapped images of a cache file, or None where it is absent or damaged."""
+    if not file.exists():
+        return None
+    try:
+        with safe_open(file, framework="pt") as stored:
+            images: Tensor = stored.get_tensor("images")
+            checksum = (stored.metadata() or {}).get("crc32")
+        if tuple(images.shape) == shape and (not check or checksum == str(_checksum(images))):
+            return images
+    except (SafetensorError, OSError) as error:
+        logger.debug("%s: %s", file, error)
+    logger.warning("the cache file %s is damaged; the images are decoded again", file)
+    return None
+
+
+def _checksum(images: Tensor) -> int:
+    flat = images.reshape(-1).numpy()
+    value = 0
+    for at in range(0, len(flat), CHUNK_BYTES):
+        value = zlib.crc32(flat[at : at + CHUNK_BYTES], value)
+    return value

@@ -1,0 +1,143 @@
+"""Streaming: worker processes decode the images of each batch, for sets larger than memory.
+
+torch's DataLoader does the work; the order comes from `BatchOrder`, so that what a step sees depends on
+neither the number of workers nor where the run was continued, and equals resident loading bit for bit.
+A worker hands a bad image back as a value, not as an exception: the main process raises one sentence.
+"""
+
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from vitreous.data.images import ImageSplit
+from vitreous.data.loading import Loading
+from vitreous.data.order import BatchOrder
+from vitreous.data.preprocessing import Preprocessing
+from vitreous.data.threads import cores
+from vitreous.errors import ConfigError, DataError
+
+Loaded = tuple[Tensor | str, np.ndarray]
+
+
+class StreamingBatches:
+    """Batches decoded by worker processes when they are needed; arguments as `ResidentBatches`."""
+
+    path = "streaming"
+
+    def __init__(
+        self,
+        split: ImageSplit,
+        preprocessing: Preprocessing,
+        *,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+        train: bool,
+        workers: int,
+        reason: str = "asked for",
+    ) -> None:
+        self.reason = reason
+        self.workers = workers
+        self._images = _Images(split, preprocessing)
+        self._labels = torch.from_numpy(split.labels)
+        self._batch_size = batch_size
+        self._device = device
+        self._order = BatchOrder(len(split), batch_size, seed) if train else None
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch of training, or in `all`."""
+        if self._order is not None:
+            return self._order.steps_per_epoch
+        return -(-len(self._labels) // self._batch_size)
+
+    def from_step(self, step: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of training from `step` on, without end: uint8 images and int64 labels on the device."""
+        assert self._order is not None, "made with train=False"
+        yield from self._load(self._order.from_step(step))
+
+    def all(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every image once, in order; the last batch may be smaller."""
+        rows = np.arange(len(self._labels))
+        yield from self._load(
+            rows[at : at + self._batch_size] for at in range(0, len(rows), self._batch_size)
+        )
+
+    def _load(self, batches: Iterable[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
+        loader: DataLoader[Loaded] = DataLoader(
+            self._images,  # type: ignore[arg-type]
+            batch_sampler=_Once(batches),  # type: ignore[arg-type]
+            num_workers=self.workers,
+            collate_fn=_as_it_is,
+            pin_memory=self._device.type == "cuda",
+            generator=torch.Generator(),  # else it would draw from the caller's
+        )
+        with warnings.catch_warnings():
+            # Python 3.12 warns of every fork beside threads; workers touch no lock of ours
+            warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*fork.*")
+            loaded = iter(loader)
+        while True:
+            try:
+                images, rows = next(loaded)
+            except StopIteration:
+                return
+            except RuntimeError as error:
+                if "worker" not in str(error):
+                    raise
+                raise DataError(
+                    f"a worker process that decodes images died ({str(error).splitlines()[0]}); "
+                    "memory may be short: fewer --loading.workers or a smaller batch size needs less"
+                ) from error
+            if isinstance(images, str):
+                raise DataError(f"{images}; it could be read when training began")
+            yield (
+                images.to(self._device, non_blocking=True),
+                self._labels[rows].to(self._device, non_blocking=True),
+            )
+
+
+class _Images(Dataset[Loaded]):
+    """Whole batches of decoded images, or the sentence about the one that could not be read."""
+
+    def __init__(self, split: ImageSplit, preprocessing: Preprocessing) -> None:
+        self._split = split
+        self._preprocessing = preprocessing
+
+    def __getitems__(self, rows: Sequence[int]) -> Loaded:
+        try:
+            images = [self._preprocessing.to_uint8(self._split.image(int(i))) for i in rows]
+        except DataError as error:
+            return str(error), np.asarray(rows)
+        return torch.stack(images), np.asarray(rows)
+
+
+class _Once:
+    """An iterable of batches that lets DataLoader call iter() on a generator."""
+
+    def __init__(self, batches: Iterable[np.ndarray]) -> None:
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for rows in self._batches:
+            yield rows.tolist()
+
+
+def _as_it_is(loaded: Loaded) -> Loaded:
+    return loaded
+
+
+def worker_count(loading: Loading) -> int:
+    """Worker processes: as set, else `VITREOUS_NUM_WORKERS`, else one less than the cores, 1 to 8."""
+    if loading.workers != "auto":
+        return loading.workers
+    asked = os.environ.get("VITREOUS_NUM_WORKERS")
+    if asked is None:
+        return min(max(cores() - 1, 1), 8)
+    if not asked.isdigit():
+        raise ConfigError(f"VITREOUS_NUM_WORKERS is '{asked}'; a whole number, 0 or more, works")
+    return int(asked)
