@@ -123,6 +123,9 @@ def _read(
     ):
         raise DataError(f"{file}: not a split file; it lists image, label, split (train or val)")
     listed = {key: (label, split) for key, label, split in rows[1:]}
+    strange = {split for _, split in listed.values()} - {"train", "val"}
+    if strange:
+        raise DataError(f"{file}: '{strange.pop()}' is no split; train and val are")
     wrong = next((key for key in keys if key not in listed), None)
     if wrong is not None:
         raise DataError(f"{file} does not list {wrong}: the data changed since the split was cut; {_ADVICE}")

@@ -141,9 +141,8 @@ def open_images(
     for split, (part, _) in chosen.items():
         pool = np.unique(np.concatenate([rows[other] for other in rows if chosen[other][0] == part]))
         splits[split] = ImageSplit(parts[part], rows[split], labels[split], channels, pool)
-    counts = np.bincount(
-        labels["train" if "train" in labels else next(iter(labels))], minlength=len(class_map)
-    )
+    counted = labels.get("train", next(iter(labels.values())))
+    counts = np.bincount(counted, minlength=len(class_map))
     scan = Scan(
         images={split: len(rows[split]) for split in rows},
         classes=len(class_map),

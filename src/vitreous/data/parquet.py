@@ -181,7 +181,8 @@ def parquet_files(given: Sequence[str]) -> list[tuple[Path, Path]]:
             parts = path.parts
             plain = next((n for n, part in enumerate(parts) if glob.has_magic(part)), len(parts))
             base = Path(*parts[:plain])
-            found |= dict.fromkeys((Path(name) for name in sorted(glob.glob(text, recursive=True))), base)
+            matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 (the pattern may be absolute)
+            found |= dict.fromkeys(map(Path, matches), base)
     return list(found.items())
 
 
@@ -238,7 +239,7 @@ def _image_column(path: Path, schema: pa.Schema) -> tuple[str, bool]:
     """Name of the image column, and whether the bytes sit inside a struct."""
 
     def is_bytes(type_: pa.DataType) -> bool:
-        return pa.types.is_binary(type_) or pa.types.is_large_binary(type_)
+        return bool(pa.types.is_binary(type_) or pa.types.is_large_binary(type_))
 
     found = []
     for field in schema:
@@ -266,7 +267,7 @@ def _image_column(path: Path, schema: pa.Schema) -> tuple[str, bool]:
 
 def _label_column(path: Path, schema: pa.Schema, features: dict[str, Any], wanted: str | None) -> str:
     def usable(field: pa.Field) -> bool:
-        return pa.types.is_integer(field.type) or pa.types.is_string(field.type)
+        return bool(pa.types.is_integer(field.type) or pa.types.is_string(field.type))
 
     if wanted is not None:
         if wanted not in schema.names:
@@ -276,12 +277,12 @@ def _label_column(path: Path, schema: pa.Schema, features: dict[str, Any], wante
         return wanted
     usual = [name for name in ("label", "labels") if name in schema.names and usable(schema.field(name))]
     if usual:
-        return usual[0]
+        return str(usual[0])
     named = [field.name for field in schema if _class_names(features, field.name) and usable(field)]
     integers = [field.name for field in schema if pa.types.is_integer(field.type)]
     candidates = named or integers
     if len(candidates) == 1:
-        return candidates[0]
+        return str(candidates[0])
     if not candidates:
         raise DataError(f"{path}: no integer label column among {', '.join(schema.names)}")
     raise DataError(

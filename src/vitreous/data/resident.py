@@ -111,9 +111,9 @@ def decoded(split: ImageSplit, preprocessing: Preprocessing, *, share: bool) -> 
     shape = (len(pool), preprocessing.channels, preprocessing.height, preprocessing.width)
     images = _read(file, shape)
     if images is None:
-        images = _decode(split, pool, preprocessing, shape)
-        checksum = {"crc32": str(_checksum(images))}
-        if keep(file, lambda path: save_file({"images": images}, path, metadata=checksum)):
+        images = fresh = _decode(split, pool, preprocessing, shape)
+        checksum = {"crc32": str(_checksum(fresh))}
+        if keep(file, lambda path: save_file({"images": fresh}, path, metadata=checksum)):
             images = _read(file, shape, check=False)
             assert images is not None
     return images, torch.from_numpy(np.searchsorted(pool, split.rows))
@@ -159,5 +159,5 @@ def _checksum(images: Tensor) -> int:
     flat = images.reshape(-1).numpy()
     value = 0
     for at in range(0, len(flat), CHUNK_BYTES):
-        value = zlib.crc32(flat[at : at + CHUNK_BYTES], value)
+        value = zlib.crc32(memoryview(flat[at : at + CHUNK_BYTES]), value)
     return value

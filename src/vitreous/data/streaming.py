@@ -64,16 +64,15 @@ class StreamingBatches:
     def all(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Every image once, in order; the last batch may be smaller."""
         rows = np.arange(len(self._labels))
-        yield from self._load(
-            rows[at : at + self._batch_size] for at in range(0, len(rows), self._batch_size)
-        )
+        starts = range(0, len(rows), self._batch_size)
+        yield from self._load(rows[at : at + self._batch_size] for at in starts)
 
     def _load(self, batches: Iterable[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
         loader: DataLoader[Loaded] = DataLoader(
             self._images,  # type: ignore[arg-type]
             batch_sampler=_Once(batches),  # type: ignore[arg-type]
             num_workers=self.workers,
-            collate_fn=_as_it_is,
+            collate_fn=_as_it_is,  # type: ignore[arg-type]
             pin_memory=self._device.type == "cuda",
             generator=torch.Generator(),  # else it would draw from the caller's
         )

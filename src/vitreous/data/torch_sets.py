@@ -17,7 +17,6 @@ from vitreous.data.records import Records, Source
 from vitreous.errors import ConfigError, DataError, did_you_mean
 
 WRITING = {"mnist", "emnist", "kmnist", "qmnist", "usps", "svhn", "omniglot"}
-SPLIT_VALUES = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
 
 
 class TorchRecords:
@@ -107,8 +106,7 @@ def _choices(accepted: Any) -> dict[str, dict[str, Any]]:
     if "train" in accepted:
         return {"train": {"train": True}, "test": {"train": False}}
     if "split" in accepted:
-        choices = {split: {"split": values[0]} for split, values in SPLIT_VALUES.items()}
-        return choices
+        return {split: {"split": split} for split in ("train", "val", "test")}
     return {"all": {}}
 
 
