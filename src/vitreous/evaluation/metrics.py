@@ -1,8 +1,8 @@
 """What is measured on labelled images, batch by batch, by torchmetrics.
 
 top-1 and top-5 (top-k with k clipped to the number of classes), macro F1 and calibration error, all as
-fractions from 0 to 1, each class's precision, recall and F1, and the confusion matrix. The interval of top-1 is
-Wilson's:
+fractions from 0 to 1, each class's precision, recall and F1, and the confusion matrix. The interval of top-1
+is Wilson's:
 
     centre ± half,  centre = (p + z²/2n) / (1 + z²/n),  half = z √(p(1−p)/n + z²/4n²) / (1 + z²/n)
 

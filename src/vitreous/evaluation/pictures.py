@@ -19,6 +19,7 @@ VERMILION, GREY = "#D55E00", "#666666"
 MOST_NUMBERED = 30  # classes up to which every cell shows its count
 MOST_NAMED = 120  # classes up to which every row and column has its name
 SHADE_POWER = 0.5  # a confusion of one in a hundred is a tenth of the full shade, so that it can be seen
+SHADES = [0, 0.01, 0.05, 0.2, 0.5, 1]
 LONGEST_NAME = 26
 
 
@@ -52,6 +53,7 @@ def draw_confusion(confusion: np.ndarray, classes: Sequence[str], path: Path, ti
     axes.set_ylabel("true", fontsize=11)
     bar = figure.colorbar(shown, ax=axes, fraction=0.035, pad=0.02)
     bar.set_label("share of the true class", fontsize=10)
+    bar.set_ticks(SHADES, labels=[f"{each:.0%}" for each in SHADES])
     if count <= MOST_NAMED:
         size = float(np.clip(72 * side / count * 0.62, 5, 10))
         names = [shorten(name) for name in classes]

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from vitreous.data.loading import Loading
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSettings:
@@ -16,7 +18,7 @@ class EvaluateSettings:
         out: folder of the results; by default `evaluation-…` inside the run folder.
         device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`.
         batch_size: images at a time.
-        skip_unreadable: leave out images that cannot be decoded, and list them, instead of stopping.
+        loading: how images are read; by default as the run did.
     """
 
     run: str
@@ -25,7 +27,7 @@ class EvaluateSettings:
     out: str | None = None
     device: str = "auto"
     batch_size: int = 128
-    skip_unreadable: bool = False
+    loading: Loading = field(default_factory=Loading)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,199 @@
+"""Measuring a trained model on labelled images, with its own preprocessing and class map.
+
+Without other data, a run is measured on its own validation images, exactly those that its training held out;
+its test images are touched only when asked for by name.
+"""
+
+import dataclasses
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from vitreous.data.batches import make_batches
+from vitreous.data.images import ImageSplit, find_source, open_images
+from vitreous.data.loading import Loading
+from vitreous.errors import ConfigError, DataError
+from vitreous.evaluation.device import choose_device
+from vitreous.evaluation.files import write_files
+from vitreous.evaluation.metrics import Measurement, Meter
+from vitreous.evaluation.result import Answer, EvaluationResult
+from vitreous.evaluation.settings import EvaluateSettings
+from vitreous.interop.classifier import Classifier
+from vitreous.interop.model_folder import load
+from vitreous.training.run_folder import INPUT
+
+logger = logging.getLogger("vitreous")
+SPLIT_FILE = "split.csv"
+
+
+def evaluate(
+    run: str | Path,
+    data: str | Path | Sequence[str | Path] | None = None,
+    *,
+    split: str | None = None,
+    out: str | Path | None = None,
+    device: str = EvaluateSettings.device,
+    batch_size: int = EvaluateSettings.batch_size,
+    loading: Loading | Mapping[str, Any] | None = None,
+) -> EvaluationResult:
+    """Measure a model and write metrics, answers and pictures.
+
+    Args:
+        run: run folder or model folder.
+        data: as for training; by default the images of the run.
+        split: `train`, `val` or `test`; by default the run's `val`, or of given data the first of `test`,
+            `val`, `train` that there is, or all where nothing is named.
+        out: folder of the results, by default `evaluation-…` inside `run`.
+        device: `cpu`, `cuda`, …, or `auto`.
+        batch_size: images at a time.
+        loading: how images are read, or some fields of it; the rest is as the run did.
+
+    Raises:
+        ConfigError: no model there, no data known, an `out` that holds something else.
+        DataError: images that are missing, cannot be read, or have classes that the model does not know.
+    """
+    if batch_size < 1:
+        raise ConfigError(f"--batch-size is {batch_size}; 1 or more works")
+    place = Path(run)
+    classifier = load(place, device=choose_device(device))
+    run_dir = next((each for each in (place, place.parent) if (each / INPUT).exists()), None)
+    images, name, split, rows = _images(classifier, run_dir, data, split, loading)
+    folder = _folder(out, place, name, images)
+    started = time.perf_counter()
+    measurement, answers = _measure(classifier, rows, batch_size, _loading(run_dir, loading))
+    result = EvaluationResult(
+        split=split,
+        metrics={f"{split}/{key}": value for key, value in measurement.values.items()},
+        per_class=measurement.per_class,
+        classes=classifier.classes,
+        confusion=measurement.confusion,
+        answers=answers,
+        images_per_second=len(rows) / (time.perf_counter() - started),
+        folder=folder,
+    )
+    write_files(result, classifier, rows, data=images)
+    return result
+
+
+def _images(
+    classifier: Classifier,
+    run_dir: Path | None,
+    data: str | Path | Sequence[str | Path] | None,
+    split: str | None,
+    loading: Loading | Mapping[str, Any] | None,
+) -> tuple[list[str], str, str, ImageSplit]:
+    """The data argument, a name for the results, the split's name and its images."""
+    own = _stored(run_dir).get("data", [])
+    given = (
+        own if data is None else [str(data)] if isinstance(data, str | Path) else [str(each) for each in data]
+    )
+    if not given:
+        raise ConfigError("a model folder does not know which images to measure on; give them with --data")
+    reading = _loading(run_dir, loading)
+    if [_absolute(each) for each in given] == [_absolute(each) for each in own]:
+        split = split or "val"
+        name, split_file = split, (run_dir or Path()) / SPLIT_FILE
+    else:
+        parts = find_source(given, reading).parts
+        split = split or next((each for each in ("test", "val", "train") if each in parts), "all")
+        name, split_file = f"{Path(given[0]).stem.strip('*?') or 'data'}-{split}", None
+    # the training images of a run are those that its validation split left over
+    need = ("train", "val") if split == "train" and split_file and split_file.exists() else (split,)
+    try:
+        opened = open_images(
+            given,
+            loading=reading,
+            seed=_stored(run_dir).get("seed", 0),
+            split_file=split_file,
+            classes=classifier.classes,
+            need=need,
+        )
+    except DataError as error:
+        if data is not None or run_dir is None:
+            raise
+        raise DataError(f"the images that {run_dir} was trained on: {error}") from error
+    logger.info("%s", opened.scan)
+    return given, name, split, opened.splits[split]
+
+
+@torch.inference_mode()
+def _measure(
+    classifier: Classifier, split: ImageSplit, batch_size: int, loading: Loading
+) -> tuple[Measurement, tuple[Answer, ...]]:
+    batches = make_batches(
+        split,
+        classifier.preprocessing,
+        batch_size=batch_size,
+        device=classifier.device,
+        loading=loading,
+        train=False,
+    )
+    meter = Meter(classifier.classes)
+    answers: list[Answer] = []
+    for images, labels in batches.all():
+        inputs = classifier.preprocessing.normalize(images)
+        logits = classifier(inputs.contiguous(memory_format=torch.channels_last)).float()
+        meter.update(logits, labels)
+        answers += _answers(
+            classifier.classes, split, len(answers), logits.softmax(dim=1).cpu(), labels.cpu()
+        )
+    return meter.result(), tuple(answers)
+
+
+def _answers(
+    classes: tuple[str, ...], split: ImageSplit, start: int, probabilities: torch.Tensor, labels: torch.Tensor
+) -> Iterator[Answer]:
+    highest, said = probabilities.max(dim=1)
+    of_true = probabilities.gather(1, labels[:, None])[:, 0]
+    for i, (label, predicted) in enumerate(zip(labels.tolist(), said.tolist(), strict=True)):
+        yield Answer(
+            where=split.where(start + i),
+            true=classes[label],
+            predicted=classes[predicted],
+            probability=float(highest[i]),
+            probability_of_true=float(of_true[i]),
+        )
+
+
+def _stored(run_dir: Path | None) -> dict[str, Any]:
+    """The settings that a run was started with."""
+    if run_dir is None:
+        return {}
+    try:
+        stored = yaml.safe_load((run_dir / INPUT).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{run_dir / INPUT} cannot be read: {error}") from error
+    return stored if isinstance(stored, dict) else {}
+
+
+def _loading(run_dir: Path | None, wanted: Loading | Mapping[str, Any] | None) -> Loading:
+    if isinstance(wanted, Loading):
+        return wanted
+    known = {each.name for each in dataclasses.fields(Loading)}
+    stored = {name: value for name, value in _stored(run_dir).get("loading", {}).items() if name in known}
+    return Loading(**{**stored, **(wanted or {})})
+
+
+def _folder(out: str | Path | None, place: Path, name: str, data: Sequence[str]) -> Path:
+    """Where results go: never into the user's images, never over something else."""
+    folder = Path(out) if out is not None else place / f"evaluation-{name}"
+    for each in data:
+        images = Path(each)
+        if images.is_dir() and folder.resolve().is_relative_to(images.resolve()):
+            raise ConfigError(f"--out {folder} lies inside the images of {each}; give a place outside")
+    if folder.is_file():
+        raise ConfigError(f"--out {folder} is a file; give a folder")
+    if folder.exists() and any(folder.iterdir()) and not (folder / "evaluation.json").exists():
+        raise ConfigError(
+            f"--out {folder} holds something that is no evaluation; give a new or an empty folder"
+        )
+    return folder
+
+
+def _absolute(data: str) -> str:
+    return str(Path(data).resolve()) if Path(data).exists() else data

@@ -1,0 +1,86 @@
+"""The files of an evaluation: evaluation.json, predictions.csv, confusion.png, mistakes.png."""
+
+import csv
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from vitreous.data.images import ImageSplit
+from vitreous.evaluation.pictures import Tile, draw_confusion, draw_grid, shorten
+from vitreous.evaluation.result import EvaluationResult
+from vitreous.interop.classifier import Classifier
+from vitreous.redaction import redact
+
+MOST_MISTAKES = 24
+
+
+def write_files(
+    result: EvaluationResult, classifier: Classifier, images: ImageSplit, *, data: Sequence[str]
+) -> None:
+    """Write all files into the result's folder."""
+    result.folder.mkdir(parents=True, exist_ok=True)
+    name, split = classifier.config.name, result.split
+    right = result.metrics[f"{split}/top1"]
+    told = {
+        "schema_version": 1,
+        "model": name,
+        "data": list(data),
+        "split": split,
+        "metrics": result.metrics,
+        "interval": "top1_low to top1_high: Wilson, 95 %, over the images",
+        "images_per_second": round(result.images_per_second, 1),
+        "per_class": [dataclasses.asdict(each) for each in result.per_class],
+        "classes": result.classes,
+        "confusion": result.confusion.tolist(),
+    }
+    text = json.dumps(told, indent=1, ensure_ascii=False)
+    (result.folder / "evaluation.json").write_text(redact(text) + "\n", encoding="utf-8")
+    with (result.folder / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["image", "true", "predicted", "right", "probability", "probability_of_true"])
+        for each in result.answers:
+            table.writerow(
+                [
+                    redact(each.where),
+                    each.true,
+                    each.predicted,
+                    int(each.right),
+                    f"{each.probability:.6f}",
+                    f"{each.probability_of_true:.6f}",
+                ]
+            )
+    draw_confusion(
+        result.confusion,
+        result.classes,
+        result.folder / "confusion.png",
+        f"{name} on {split}: {right:.2%} of {len(result.answers):,} images right",
+    )
+    _draw_mistakes(result, classifier, images, result.folder / "mistakes.png")
+
+
+def _draw_mistakes(result: EvaluationResult, classifier: Classifier, images: ImageSplit, path: Path) -> None:
+    numbers = [number for number, each in enumerate(result.answers) if not each.right]
+    worst = sorted(numbers, key=lambda number: -result.answers[number].probability)[:MOST_MISTAKES]
+    tiles = []
+    for number in worst:
+        answer = result.answers[number]
+        said = f"{answer.probability:.0%}: {shorten(answer.predicted, 20)}"
+        tiles.append(
+            Tile(as_seen(images.image(number), classifier), (f"true: {shorten(answer.true, 20)}",), said)
+        )
+    title = f"{classifier.config.name} on {result.split}: no mistakes in {len(result.answers):,} images"
+    if numbers:
+        which = "all mistakes" if len(worst) == len(numbers) else f"the {len(worst)} most confident mistakes"
+        title = (
+            f"{classifier.config.name} on {result.split}: {which} of {len(numbers):,}, as the model sees them"
+        )
+    draw_grid(tiles, path, title)
+
+
+def as_seen(image: Image.Image, classifier: Classifier) -> Image.Image:
+    """An image as the model sees it: cut and scaled, not normalised."""
+    pixels = classifier.preprocessing.to_uint8(image)
+    return Image.fromarray(pixels[0].numpy() if len(pixels) == 1 else pixels.permute(1, 2, 0).numpy())
