@@ -1,4 +1,4 @@
-"""The files of an evaluation: evaluation.json, predictions.csv, confusion.png, mistakes.png."""
+"""What evaluation and prediction write: a JSON object, a table, and pictures."""
 
 import csv
 import dataclasses
@@ -7,14 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
+from torch import Tensor
 
 from vitreous.data.images import ImageSplit
+from vitreous.data.preprocessing import ImageLike
 from vitreous.evaluation.pictures import Tile, draw_confusion, draw_grid, shorten
+from vitreous.evaluation.prediction import Prediction
 from vitreous.evaluation.result import EvaluationResult
 from vitreous.interop.classifier import Classifier
 from vitreous.redaction import redact
 
 MOST_MISTAKES = 24
+MOST_PREDICTIONS = 36
 
 
 def write_files(
@@ -69,7 +73,11 @@ def _draw_mistakes(result: EvaluationResult, classifier: Classifier, images: Ima
         answer = result.answers[number]
         said = f"{answer.probability:.0%}: {shorten(answer.predicted, 20)}"
         tiles.append(
-            Tile(as_seen(images.image(number), classifier), (f"true: {shorten(answer.true, 20)}",), said)
+            Tile(
+                _as_image(classifier.preprocessing.to_uint8(images.image(number))),
+                (f"true: {shorten(answer.true, 20)}",),
+                said,
+            )
         )
     title = f"{classifier.config.name} on {result.split}: no mistakes in {len(result.answers):,} images"
     if numbers:
@@ -80,7 +88,25 @@ def _draw_mistakes(result: EvaluationResult, classifier: Classifier, images: Ima
     draw_grid(tiles, path, title)
 
 
-def as_seen(image: Image.Image, classifier: Classifier) -> Image.Image:
-    """An image as the model sees it: cut and scaled, not normalised."""
-    pixels = classifier.preprocessing.to_uint8(image)
+def draw_predictions(
+    answers: Sequence[Prediction], pictures: Sequence[ImageLike], classifier: Classifier, path: Path
+) -> None:
+    """The first pictures as the model sees them, with name and probability."""
+    tiles = []
+    for answer, picture in list(zip(answers, pictures, strict=True))[:MOST_PREDICTIONS]:
+        name = shorten(Path(answer.path).name, 24)
+        if answer.label is None:
+            tiles.append(Tile(None, (name,)))
+            continue
+        seen = _as_image(classifier.preprocessing.load(picture))
+        tiles.append(Tile(seen, (name, f"{answer.probability:.0%}: {shorten(answer.label, 20)}")))
+    shown = (
+        f"{len(tiles)} of {len(answers):,} pictures"
+        if len(tiles) < len(answers)
+        else f"{len(tiles)} pictures"
+    )
+    draw_grid(tiles, path, f"{classifier.config.name}: {shown}, as the model sees them")
+
+
+def _as_image(pixels: Tensor) -> Image.Image:
     return Image.fromarray(pixels[0].numpy() if len(pixels) == 1 else pixels.permute(1, 2, 0).numpy())

@@ -1,0 +1,88 @@
+"""`vitreous evaluate`: a trained model and images in, metrics and pictures out."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from vitreous.cli.options import Verb, parse
+from vitreous.evaluation.settings import EvaluateSettings
+
+if TYPE_CHECKING:
+    from vitreous.evaluation.result import EvaluationResult
+
+VERB = Verb(
+    name="evaluate",
+    settings=EvaluateSettings,
+    example="vitreous evaluate runs/flowers --split test",
+    positionals=("run",),
+)
+MOST_ROWS = 30
+
+
+def run(words: Sequence[str]) -> int:
+    """Parse, evaluate, print."""
+    asked = parse(VERB, words)
+    settings = asked.settings
+    given = {
+        name.removeprefix("loading."): getattr(settings.loading, name.removeprefix("loading."))
+        for name in asked.sources
+        if name.startswith("loading.")
+    }
+    from vitreous.evaluation.evaluate import evaluate
+
+    result = evaluate(
+        settings.run,
+        settings.data,
+        split=settings.split,
+        out=settings.out,
+        device=settings.device,
+        batch_size=settings.batch_size,
+        loading=given,
+    )
+    if asked.as_json:
+        told = {
+            "split": result.split,
+            "metrics": result.metrics,
+            "per_class": [dataclasses.asdict(each) for each in result.per_class],
+            "images_per_second": result.images_per_second,
+            "folder": str(result.folder),
+        }
+        print(json.dumps(told, ensure_ascii=False))
+    else:
+        _print(result)
+    return 0
+
+
+def _print(result: "EvaluationResult") -> None:
+    from vitreous.cli.tables import percent, print_table
+
+    found = {name.removeprefix(f"{result.split}/"): value for name, value in result.metrics.items()}
+    low, high = percent(found["top1_low"]), percent(found["top1_high"])
+    near = int(found["top_k"])
+    rows = [
+        ("top-1", percent(found["top1"]), f"95 % interval (Wilson) {low} to {high}"),
+        (f"top-{near}", percent(found["top5"]), f"k is clipped to {near} classes" if near < 5 else ""),
+        ("macro F1", percent(found["f1_macro"]), "mean over classes"),
+        ("calibration error", percent(found["ece"]), "mean gap between confidence and accuracy"),
+        ("loss", f"{found['loss']:.4f}", "cross-entropy"),
+    ]
+    table = [
+        (each.name, f"{each.images:,}", percent(each.precision), percent(each.recall), percent(each.f1))
+        for each in result.per_class
+    ]
+    if len(table) > MOST_ROWS:
+        worst = sorted(range(len(table)), key=lambda row: result.per_class[row].f1)[: MOST_ROWS // 2]
+        table = [table[row] for row in worst]
+        print(f"The {len(table)} of {len(result.per_class)} classes with the lowest F1:")
+    print_table(("class", "images", "precision", "recall", "F1"), table)
+    if confusions := result.confusions()[:5]:
+        print("\nMost often confused:")
+        print_table(("true", "predicted", "images"), [(a, b, f"{n:,}") for a, b, n in confusions], names=2)
+    print()
+    width = max(len(name) for name, _, _ in rows)
+    for name, value, remark in rows:
+        print(f"{name:<{width}}  {value:>9}  {remark}".rstrip())
+    print(f"\n{len(result.answers):,} {result.split} images, {result.images_per_second:,.0f} images/s")
+    for name in ("evaluation.json", "predictions.csv", "confusion.png", "mistakes.png"):
+        print(result.folder / name)

@@ -1,0 +1,165 @@
+"""`vitreous models`: the catalog as a table, or one model as the value that it is, with its cost by layer."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vitreous.cli.options import Verb, parse
+from vitreous.errors import ConfigError, did_you_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListSettings:
+    """The models that can be trained.
+
+    Args:
+        pattern: names to list, as a shell pattern such as `*eit*`.
+    """
+
+    pattern: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowSettings:
+    """One model: its description, and what each layer costs.
+
+    Args:
+        name: a name from `vitreous models list`, or a paper's own.
+        image_size: pixels; one number for a square, `ROWSxCOLUMNS` for a rectangle.
+        classes: number of classes.
+        channels: 1 for grey images, 3 for colour.
+    """
+
+    name: str
+    image_size: str | None = None
+    classes: int = 1000
+    channels: int = 3
+
+
+LIST = Verb(
+    name="models list",
+    settings=ListSettings,
+    example='vitreous models list "*eit*"',
+    positionals=("pattern",),
+)
+SHOW = Verb(
+    name="models show",
+    settings=ShowSettings,
+    example="vitreous models show eit_tiny --classes 10",
+    positionals=("name",),
+)
+
+
+def run(words: Sequence[str]) -> int:
+    """`list` (also without a word) or `show NAME`."""
+    kinds = {"list": _list, "show": _show}
+    first = words[0] if words else "list"
+    if first in kinds:
+        return kinds[first](words[1:])
+    if first in ("-h", "--help"):
+        print(
+            f"usage: vitreous models list [PATTERN]\n       vitreous models show NAME\n\nFor example: {SHOW.example}"
+        )
+        return 0
+    if first.startswith("-"):
+        return _list(words)
+    raise ConfigError(f"models {first}: list and show NAME work{did_you_mean(first, kinds, most=1)}")
+
+
+def _list(words: Sequence[str]) -> int:
+    asked = parse(LIST, words)
+    from vitreous.analysis.cost import cost
+    from vitreous.models.catalog import config, list_models
+
+    pattern = asked.settings.pattern or "*"
+    names = list_models(pattern)
+    if not names:
+        raise ConfigError(
+            f"models list: no model matches {pattern}{did_you_mean(pattern.strip('*'), list_models())}"
+        )
+    known = [config(name) for name in names]
+    costs = [cost(each) for each in known]
+    if asked.as_json:
+        told = [
+            {
+                "name": each.name,
+                "source": each.source,
+                "image_size": [each.image.height, each.image.width],
+                "parameters": price.parameters,
+                "macs": price.macs,
+            }
+            for each, price in zip(known, costs, strict=True)
+        ]
+        print(json.dumps({"models": told}))
+        return 0
+    from vitreous.cli.tables import print_table
+
+    rows = [
+        (
+            each.name,
+            each.source,
+            f"{each.image.height}×{each.image.width}",
+            f"{price.parameters / 1e6:.2f} M",
+            f"{price.macs / 1e9:.3f}",
+        )
+        for each, price in zip(known, costs, strict=True)
+    ]
+    print_table(("name", "source", "image", "parameters", "GMACs (papers say GFLOPs)"), rows, names=2)
+    print(
+        "\nCounted with 1,000 classes at the size each is known at; vitreous models show NAME has the layers."
+    )
+    return 0
+
+
+def _show(words: Sequence[str]) -> int:
+    asked = parse(SHOW, words)
+    settings = asked.settings
+    from vitreous.analysis.cost import cost
+    from vitreous.models.as_json import to_json
+    from vitreous.models.catalog import config
+
+    described = config(
+        settings.name,
+        image_size=_size(settings.image_size),
+        classes=settings.classes,
+        channels=settings.channels,
+    )
+    price = cost(described)
+    if asked.as_json:
+        told = {
+            "model": to_json(described),
+            "source": described.source,
+            "parameters": price.parameters,
+            "macs": price.macs,
+            "macs_without_attention_products": price.macs_without_attention_products,
+            "by_layer": [vars(each) for each in price.by_layer],
+        }
+        print(json.dumps(told))
+        return 0
+    from vitreous.cli.tables import print_table
+
+    print(described)
+    print()
+    rows = [
+        (each.name, f"{each.tokens:,}", f"{each.width:,}", f"{each.parameters:,}", f"{each.macs / 1e6:,.2f}")
+        for each in price.by_layer
+    ]
+    rows.append(("all", "", "", f"{price.parameters:,}", f"{price.macs / 1e6:,.2f}"))
+    print_table(("layer", "tokens", "width", "parameters", "million MACs"), rows)
+    without = price.macs_without_attention_products / 1e6
+    print(
+        f"\n{described.name}, source: {described.source}. Without the two products inside attention, as many"
+    )
+    print(f"papers count, {without:,.2f} million MACs.")
+    return 0
+
+
+def _size(text: str | None) -> int | tuple[int, int] | None:
+    if text is None:
+        return None
+    sides = text.lower().replace("×", "x").split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
+        raise ConfigError(
+            f"--image-size is {text}; pixels such as 32, or rows and columns such as 32x64, work"
+        )
+    return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
