@@ -21,8 +21,8 @@ from vitreous.data.preprocessing import Preprocessing
 from vitreous.data.streams import stream_seed
 from vitreous.errors import ConfigError
 
-IMAGES_PER_DRAW = 16
-"""Images that share one draw of RandAugment's operations."""
+DRAWS = 16
+"""Different draws of RandAugment's operations in a batch, and the fewest images that share one."""
 
 
 class Augmentation:
@@ -124,7 +124,8 @@ class Augmentation:
             generator = torch.default_generator.manual_seed(seed)
             images = self._cropped(images, generator)
             if self._randaugment is not None:
-                images = torch.cat([self._randaugment(chunk) for chunk in images.split(IMAGES_PER_DRAW)])
+                chunks = images.split(max(DRAWS, -(-len(images) // DRAWS)))
+                images = torch.cat([self._randaugment(chunk) for chunk in chunks])
             result = self._preprocessing.normalize(images)
             if self._erasing:
                 noise = torch.Generator(result.device).manual_seed(seed)

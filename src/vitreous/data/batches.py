@@ -67,7 +67,7 @@ def make_batches(
     loading = loading or Loading()
     kept = storage or preprocessing
     device = torch.device(device)
-    path, reason = choose_path(split, kept, loading)
+    path, reason = choose_path(len(split.pool if train else split), kept, loading)
     if path == "resident":
         return ResidentBatches(
             split, kept, batch_size=batch_size, seed=seed, device=device, train=train, reason=reason
@@ -84,9 +84,9 @@ def make_batches(
     )
 
 
-def choose_path(split: ImageSplit, kept: Preprocessing, loading: Loading) -> tuple[str, str]:
+def choose_path(images: int, kept: Preprocessing, loading: Loading) -> tuple[str, str]:
     """`resident` or `streaming`, and why: decoded images may take half of the free memory."""
-    needed = len(split.pool) * kept.channels * kept.height * kept.width
+    needed = images * kept.channels * kept.height * kept.width
     free = available_bytes()
     figures = f"the decoded images take {in_words(needed)} of {in_words(free)} free memory"
     if loading.path != "auto":

@@ -24,7 +24,7 @@ def content_key(parts: Iterable[object]) -> str:
     """A name of 24 hex digits for the given values, in their order."""
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(str(part).encode("utf-8", "surrogateescape"))
+        digest.update(part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogateescape"))
         digest.update(b"\0")
     return digest.hexdigest()[:24]
 

@@ -116,11 +116,7 @@ def _read(
 ) -> tuple[np.ndarray, np.ndarray]:
     with file.open(newline="", encoding="utf-8", errors="surrogateescape") as lines:
         rows = list(csv.reader(lines))
-    if (
-        not rows
-        or rows[0] != HEADER
-        or any(len(row) != 3 or row[2] not in ("train", "val") for row in rows[1:])
-    ):
+    if not rows or rows[0] != HEADER or any(len(row) != 3 for row in rows):
         raise DataError(f"{file}: not a split file; it lists image, label, split (train or val)")
     listed = {key: (label, split) for key, label, split in rows[1:]}
     strange = {split for _, split in listed.values()} - {"train", "val"}

@@ -9,12 +9,13 @@ Floating-point pixels are refused: nothing in the file says which value is white
 import contextlib
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vitreous.errors import DataError
 
 GREY_MODES = {"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"}
-MOST_PIXELS = 178_956_970  # Pillow's own limit against decompression bombs
+MOST_PIXELS = 89_478_485
+"""Larger images are refused; Pillow suspects a decompression bomb from here on."""
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -34,7 +35,16 @@ def upright(image: Image.Image) -> Image.Image:
     except DataError:
         raise
     except Exception as error:  # readers raise OSError, SyntaxError, struct.error, zlib.error and more
-        raise DataError(f"{error}" or type(error).__name__) from error
+        raise DataError(why_unreadable(error)) from error
+
+
+def why_unreadable(error: Exception) -> str:
+    """What a reader's exception says, for the brackets of a message that names the file itself."""
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image format that Pillow knows"
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    return str(error) or type(error).__name__
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
@@ -44,15 +54,23 @@ def _eight_bit(image: Image.Image) -> Image.Image:
         deep = np.clip(np.asarray(image, dtype=np.int64), 0, 65535)
         return Image.fromarray(((deep * 255 + 32767) // 65535).astype(np.uint8))
     if image.has_transparency_data:
-        grey = image.mode in GREY_MODES
+        grey = _is_grey(image)
         clear = image.convert("RGBA")
         white = Image.new("RGBA", clear.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, clear).convert("L" if grey else "RGB")
     if image.mode in ("L", "RGB"):
         return image
-    return image.convert("L" if image.mode in GREY_MODES else "RGB")
+    return image.convert("L" if _is_grey(image) else "RGB")
+
+
+def _is_grey(image: Image.Image) -> bool:
+    if image.mode in ("P", "PA"):
+        palette = np.array(image.getpalette("RGB")).reshape(-1, 3)
+        return bool((palette == palette[:, :1]).all())
+    return image.mode in GREY_MODES
 
 
 def to_channels(image: Image.Image, channels: int) -> Image.Image:
     """An `L` or `RGB` image with 1 or 3 channels (grey by Pillow's ITU-R 601 weights)."""
-    return image.convert("L" if channels == 1 else "RGB")
+    mode = "L" if channels == 1 else "RGB"
+    return image if image.mode == mode else image.convert(mode)

@@ -35,10 +35,10 @@ class FolderRecords:
             if not found:
                 continue
             for path in found:
-                status = os.stat(path)  # noqa: PTH116 (as below)
                 files.append(Path(path).relative_to(root).as_posix())
-                sizes.append(f"{files[-1]} {status.st_size}")
-                times.append(f"{sizes[-1]} {status.st_mtime_ns}")
+                size, time = _size_and_time(path)
+                sizes.append(f"{files[-1]} {size}")
+                times.append(f"{sizes[-1]} {time}")
             labels += [len(names)] * len(found)
             names.append(folder)
         self.names = tuple(names)
@@ -88,6 +88,14 @@ def folder(root: Path) -> Source:
         parts["all"] = everything
     names = {name for records in parts.values() for name in records.names}
     return Source(parts=parts, writing=len(names) >= 10 and all(len(name) == 1 for name in names))
+
+
+def _size_and_time(path: str) -> tuple[int, int]:
+    try:
+        status = os.stat(path)  # noqa: PTH116 (a million of them, as below)
+    except OSError:
+        return -1, 0  # a broken link: the scan will name it
+    return status.st_size, status.st_mtime_ns
 
 
 def _visible_folder(entry: os.DirEntry[str]) -> bool:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from vitreous.data.cache import content_key
 from vitreous.data.cut import cut_validation, limited
-from vitreous.data.decode import to_channels, upright
+from vitreous.data.decode import to_channels, upright, why_unreadable
 from vitreous.data.loading import Loading
 from vitreous.data.records import Records, Source
 from vitreous.data.scan import COLOUR, UNREADABLE, Findings, Scan, look, refuse_unreadable, spread
@@ -64,7 +64,8 @@ class ImageSplit:
             with self.records.open(int(self.rows[i])) as opened:
                 return to_channels(upright(opened), self.channels)
         except Exception as error:  # readers raise nearly anything
-            raise DataError(f"{self.where(i)}: cannot be read as an image ({error})") from error
+            reason = why_unreadable(error)
+            raise DataError(f"{self.where(i)}: cannot be read as an image ({reason})") from error
 
     def where(self, i: int) -> str:
         """Place of image i: a path, or `file.parquet row 12`."""
@@ -155,7 +156,8 @@ def open_images(
         cut="val" in chosen and chosen["val"][0] == "train",
     )
     fingerprint = content_key(
-        f"{split} {parts[part].identity} {content_key(rows[split])}" for split, (part, _) in chosen.items()
+        f"{split} {parts[part].identity} {content_key([rows[split].tobytes()])}"
+        for split, (part, _) in chosen.items()
     )
     return ImageData(class_map, splits, fingerprint, scan, source.writing)
 
@@ -266,7 +268,7 @@ def _rows(
         rows["train"] = limited(parts["train"].labels, rows["train"], loading.limit, seed)
     for split in need:
         if split not in rows:
-            raise DataError(f"{what}: no {split} split; there is {', '.join(sorted(rows))}")
+            raise DataError(f"{what}: no {split} split; there is {' and '.join(sorted(rows))}")
     return {split: (source[split], rows[split]) for split in need}
 
 

@@ -12,6 +12,7 @@ group, Arrow can. So a set larger than memory works, and worker processes share 
 import glob
 import io
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -42,6 +43,8 @@ class ParquetRecords:
                     f"{file.path}: its class names differ from those of {self._files[0].path.name}; "
                     "files of one split need the same names in the same order"
                 )
+        common = Path(os.path.commonpath([path.absolute().parent for path in files]))
+        self._names = [path.absolute().relative_to(common).as_posix() for path in files]
         labels = [file.labels for file in self._files]
         self._starts = np.cumsum([0, *map(len, labels)])
         self.labels = np.concatenate(labels)
@@ -63,14 +66,15 @@ class ParquetRecords:
                 f"the file names {classes} classes, 0 to {classes - 1}"
             )
 
-    def _find(self, i: int) -> "tuple[_ParquetFile, int]":
+    def _find(self, i: int) -> tuple[int, int]:
+        """Which file, and which row of it."""
         at = int(np.searchsorted(self._starts, i, side="right")) - 1
-        return self._files[at], int(i - self._starts[at])
+        return at, int(i - self._starts[at])
 
     def key(self, i: int) -> str:
         """File name and row."""
-        file, row = self._find(i)
-        return f"{file.path.name} row {row}"
+        at, row = self._find(i)
+        return f"{self._names[at]} row {row}"
 
     def where(self, i: int) -> str:
         """File name and row."""
@@ -78,8 +82,8 @@ class ParquetRecords:
 
     def open(self, i: int) -> Image.Image:
         """Image of a row, from the memory-mapped copy."""
-        file, row = self._find(i)
-        return Image.open(io.BytesIO(file.encoded(row)))
+        at, row = self._find(i)
+        return Image.open(io.BytesIO(self._files[at].encoded(row)))
 
 
 class _ParquetFile:

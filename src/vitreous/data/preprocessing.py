@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vitreous.data.decode import to_channels, upright
+from vitreous.data.decode import to_channels, upright, why_unreadable
 from vitreous.errors import ConfigError, DataError, did_you_mean
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -63,12 +63,18 @@ class Preprocessing:
             raise ConfigError(f"preprocessing: crop_share is {self.crop_share}; above 0 and up to 1 works")
 
     def to_uint8(self, image: Image.Image) -> Tensor:
-        """A Pillow image of any size and mode to uint8 (channels, height, width).
+        """A Pillow image of any size, mode and orientation to uint8 (channels, height, width).
+
+        The image itself is turned upright (its EXIF orientation applied).
 
         Raises:
             DataError: pixels that cannot be read.
         """
-        image = to_channels(upright(image), self.channels)
+        return self.fit(upright(image))
+
+    def fit(self, image: Image.Image) -> Tensor:
+        """The same for an image that is upright and `L` or `RGB` already, as splits hand them out."""
+        image = to_channels(image, self.channels)
         if image.size != (self.width, self.height):
             resampling = Image.Resampling[self.interpolation.upper()]
             image = image.resize((self.width, self.height), resampling, box=self._centre(image))
@@ -101,12 +107,15 @@ class Preprocessing:
             try:
                 with Image.open(image) as opened:
                     return self.to_uint8(opened)
-            except FileNotFoundError:
-                raise DataError(f"{image}: no such file") from None
-            except (DataError, OSError, Image.DecompressionBombError) as error:
-                raise DataError(f"{image}: cannot be read as an image ({error})") from error
+            except Exception as error:  # readers raise nearly anything
+                reason = why_unreadable(error)
+                raise DataError(f"{image}: cannot be read as an image ({reason})") from error
         if isinstance(image, Image.Image):
-            return self.to_uint8(image.copy())  # turned upright in place: leave the caller's alone
+            try:
+                own = image.copy()  # turned upright in place: leave the caller's alone
+            except Exception as error:
+                raise DataError(f"the image cannot be read ({why_unreadable(error)})") from error
+            return self.to_uint8(own)
         if isinstance(image, Tensor):
             image = image.detach().cpu().numpy()
             if image.ndim == 3:

@@ -121,7 +121,7 @@ def decoded(split: ImageSplit, preprocessing: Preprocessing, *, share: bool) -> 
 
 def _file(split: ImageSplit, rows: np.ndarray, preprocessing: Preprocessing) -> Path:
     how = {name: value for name, value in preprocessing.to_json().items() if name not in ("mean", "std")}
-    key = content_key([split.records.stamp, *rows, json.dumps(how), PIL.__version__])
+    key = content_key([split.records.stamp, rows.tobytes(), json.dumps(how), PIL.__version__])
     return cache_folder() / "decoded" / f"{key}.safetensors"
 
 
@@ -132,7 +132,7 @@ def _decode(
     everything = ImageSplit(split.records, pool, np.zeros_like(pool), split.channels, pool)
 
     def one(i: int) -> None:
-        images[i] = preprocessing.to_uint8(everything.image(i))
+        images[i] = preprocessing.fit(everything.image(i))
 
     for _ in in_threads(one, np.arange(len(pool)), "decoding images"):
         pass
@@ -159,5 +159,5 @@ def _checksum(images: Tensor) -> int:
     flat = images.reshape(-1).numpy()
     value = 0
     for at in range(0, len(flat), CHUNK_BYTES):
-        value = zlib.crc32(memoryview(flat[at : at + CHUNK_BYTES]), value)
+        value = zlib.crc32(flat[at : at + CHUNK_BYTES].data, value)
     return value

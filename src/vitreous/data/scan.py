@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from vitreous.data.cache import cache_folder, keep
-from vitreous.data.decode import GREY_MODES, upright
+from vitreous.data.decode import upright
 from vitreous.data.records import Records
 from vitreous.data.threads import in_threads
 from vitreous.errors import DataError
@@ -55,10 +55,13 @@ class Scan:
         size = f"{mid_h}×{mid_w} pixels"
         if (low_h, low_w) != (high_h, high_w):
             size = f"{low_h}×{low_w} to {high_h}×{high_w} pixels (median {mid_h}×{mid_w})"
+        balance = f"{self.largest_class[1]:,} each"
+        if self.smallest_class[1] != self.largest_class[1]:
+            balance = "smallest {} with {:,}, largest {} with {:,}".format(
+                *self.smallest_class, *self.largest_class
+            )
         return (
-            f"{splits} images{cut}, {self.classes} classes "
-            f"({self.smallest_class[0]} has fewest, {self.smallest_class[1]:,}; "
-            f"{self.largest_class[0]} most, {self.largest_class[1]:,}), {size}, "
+            f"{splits} images{cut}, {self.classes} classes ({balance}), {size}, "
             f"{'greyscale' if self.channels == 1 else 'colour'}, "
             f"{len(self.unreadable) or 'none'} unreadable"
         )
@@ -90,13 +93,11 @@ def look(records: Records, rows: np.ndarray, what: str) -> Findings:
     def one(i: int) -> tuple[int, int, int]:
         try:
             with records.open(i) as opened:
-                grey = opened.mode in GREY_MODES
                 image = upright(opened)
         except Exception as error:  # readers raise nearly anything
             logger.debug("%s: %s", records.where(i), error)
             return UNREADABLE, 0, 0
-        grey = grey or image.mode == "L"
-        return (GREY if grey else COLOUR), image.height, image.width
+        return (GREY if image.mode == "L" else COLOUR), image.height, image.width
 
     for i, result in zip(unseen, in_threads(one, unseen, f"looking at {what}"), strict=True):
         found.state[i], found.height[i], found.width[i] = result

@@ -49,7 +49,7 @@ def fit_preprocessing(
         crop_share=1.0 if max(height, width) <= LARGEST_SMALL_IMAGE else 0.875,
     )
     storage = training_storage(neutral, crop)
-    if choose_path(train, storage, loading or Loading())[0] == "streaming":
+    if choose_path(len(train.pool), storage, loading or Loading())[0] == "streaming":
         mean, std = _imagenet(channels)
         reason = "mean and deviation of ImageNet, since the images are streamed"
     else:

@@ -109,7 +109,7 @@ class _Images(Dataset[Loaded]):
 
     def __getitems__(self, rows: Sequence[int]) -> Loaded:
         try:
-            images = [self._preprocessing.to_uint8(self._split.image(int(i))) for i in rows]
+            images = [self._preprocessing.fit(self._split.image(int(i))) for i in rows]
         except DataError as error:
             return str(error), np.asarray(rows)
         return torch.stack(images), np.asarray(rows)

@@ -82,7 +82,9 @@ def torch_set(name: str, *, download: bool = False) -> Source:
     if "download" in accepted:
         options["download"] = download
     parts: dict[str, Records] = {}
-    for split, choice in _choices(accepted).items():
+    for split, choice in _choices(accepted):
+        if split in parts:
+            continue
         try:
             parts[split] = TorchRecords(name.lower(), split, factory(**options, **choice))
         except (RuntimeError, OSError) as error:
@@ -101,13 +103,14 @@ def torch_set(name: str, *, download: bool = False) -> Source:
     return Source(parts=parts, writing=name.lower() in WRITING)
 
 
-def _choices(accepted: Any) -> dict[str, dict[str, Any]]:
-    """Constructor arguments by split."""
+def _choices(accepted: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Splits and the constructor arguments that may name them."""
     if "train" in accepted:
-        return {"train": {"train": True}, "test": {"train": False}}
+        return [("train", {"train": True}), ("test", {"train": False})]
     if "split" in accepted:
-        return {split: {"split": split} for split in ("train", "val", "test")}
-    return {"all": {}}
+        names = (("train", "train"), ("val", "val"), ("val", "valid"), ("test", "test"))
+        return [(split, {"split": name}) for split, name in names]
+    return [("all", {})]
 
 
 def _labels(dataset: Any) -> np.ndarray:
