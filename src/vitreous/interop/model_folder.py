@@ -17,10 +17,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model as load_weights
 from safetensors.torch import save_model as save_weights
-from torch import device as torch_device
 from torch import nn
 
 from vitreous.data.preprocessing import Preprocessing
@@ -95,7 +95,7 @@ def save_model(
     return folder
 
 
-def load(path: Path | str, *, device: str | torch_device = "cpu") -> Classifier:
+def load(path: Path | str, *, device: str | torch.device = "cpu") -> Classifier:
     """A trained model, ready for use: weights, class names and preprocessing.
 
     Args:
@@ -107,7 +107,10 @@ def load(path: Path | str, *, device: str | torch_device = "cpu") -> Classifier:
     """
     folder = _model_folder(Path(path))
     config = _description(folder / CONFIG)
-    model = build(config)
+    with torch.random.fork_rng(
+        devices=[]
+    ):  # the first weights are thrown away: leave the caller's stream alone
+        model = build(config)
     _fill(model, folder / WEIGHTS)
     classes = _json(folder / LABELS)
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
@@ -120,6 +123,12 @@ def load(path: Path | str, *, device: str | torch_device = "cpu") -> Classifier:
         preprocessing = Preprocessing.from_json(_json(folder / PREPROCESS))
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{folder / PREPROCESS} does not describe a preprocessing: {error}") from error
+    given = (preprocessing.channels, preprocessing.height, preprocessing.width)
+    taken = (config.image.channels, config.image.height, config.image.width)
+    if given != taken:
+        raise ConfigError(
+            f"{folder / PREPROCESS}: images of {_times(given)}, but the model takes {_times(taken)}"
+        )
     classifier = Classifier(model, classes=tuple(classes), preprocessing=preprocessing)
     return classifier.to(device).eval()
 
@@ -140,9 +149,7 @@ def _model_folder(path: Path) -> Path:
     if not missing:
         return folder
     if CONFIG not in missing:
-        raise ConfigError(
-            f"{folder}: {' and '.join(missing)} missing; a model folder holds {', '.join(FILES)}"
-        )
+        raise ConfigError(f"{folder}: no {' and no '.join(missing)}; a model folder holds {', '.join(FILES)}")
     if (path / "checkpoints").is_dir():
         raise ConfigError(
             f"{path} is a run without a finished model yet; repeat the command that started it to continue"
@@ -180,12 +187,14 @@ def _fill(model: nn.Module, path: Path) -> None:
             other += [f"{name} is missing" for name in sorted(missing)]
             other += [f"{name} is not part of the model" for name in sorted(unexpected)]
     except (SafetensorError, OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path} cannot be read as safetensors, it is truncated or damaged: {error}"
-        ) from error
+        raise ConfigError(f"{path} is truncated, damaged, or not safetensors at all: {error}") from error
     if other:
         more = f", and {len(other) - 3} more" if len(other) > 3 else ""
         raise ConfigError(f"{path} does not fit {CONFIG}: {'; '.join(other[:3])}{more}")
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))
 
 
 def _json(path: Path) -> Any:
