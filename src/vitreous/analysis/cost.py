@@ -1,10 +1,12 @@
 """What a model costs: parameters and multiply-accumulates for one image, exactly, by layer, without running it.
 
-The model is built on meta tensors, which have shapes and no values, and torch's own counter of operations watches one
-forward pass. Norms, softmax, GELU, pooling, sums and dropout are not counted, as everywhere in this field.
+The model is built on meta tensors, which have shapes and no values, and torch's own counter of operations
+watches one forward pass. Norms, softmax, GELU, pooling, sums and dropout are not counted, as everywhere in
+this field.
 
-Papers that say "FLOPs" mean multiply-accumulates (MACs), and many leave out the two products inside attention, q · kᵀ
-and map · v, because their tool did not see them: EIT's published 1.73 G is 1,926,348,500 with them. Both are given.
+Papers that say "FLOPs" mean multiply-accumulates (MACs), and many leave out the two products inside
+attention, q · kᵀ and map · v, because their tool did not see them: EIT's published 1.73 G is 1,926,348,500
+with them. Both are given.
 """
 
 from dataclasses import dataclass
@@ -16,12 +18,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from vitreous.models.vision_transformer import VisionTransformer, VisionTransformerModule
 from vitreous.parts.tokens import Tokens
 
+BATCHED_PRODUCTS = (torch.ops.aten.bmm, torch.ops.aten.baddbmm)
+
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One slot or layer: its name, parameters, MACs, and the tokens (prefix included) and width that leave it.
+    """One slot or layer: its name, parameters, MACs, and the tokens and width that leave it.
 
-    The head leaves logits: one token, as wide as there are classes.
+    Tokens count the prefix. The head leaves logits: one token, as wide as there are classes.
     """
 
     name: str
@@ -68,14 +72,11 @@ def cost(config: VisionTransformer) -> Cost:
             flowing = step(flowing)
         tokens, width = flowing.x.shape[1:] if isinstance(flowing, Tokens) else flowing.shape
         by_layer.append(LayerCost(name, _parameters(step), counter.get_total_flops() // 2, tokens, width))
-        # Products of two batches of matrices only occur between tokens; linear maps are products with one weight.
+        # Two batches of matrices are only multiplied inside attention; a linear map has one weight for all.
         by_operation = counter.get_flop_counts()["Global"]
         attention_products += sum(by_operation.get(each, 0) for each in BATCHED_PRODUCTS) // 2
     macs = sum(each.macs for each in by_layer)
     return Cost(_parameters(model), macs, macs - attention_products, tuple(by_layer))
-
-
-BATCHED_PRODUCTS = (torch.ops.aten.bmm, torch.ops.aten.baddbmm)
 
 
 def _parameters(module: nn.Module) -> int:

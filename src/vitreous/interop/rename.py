@@ -1,8 +1,8 @@
 """Weights under other people's names: a table of name beginnings, read both ways, with nothing left over.
 
-A table is a tuple of pairs (theirs, ours): the beginnings of state-dict keys, up to a dot or the whole key, such as
-`("blocks.0.attn.qkv.", "layers.0.branches.0.mixer.qkv.")`. The part of a key behind the beginning stays. Tables live
-beside their models (`models/eit.py`, `models/deit.py`).
+A table is a tuple of pairs (theirs, ours): the beginnings of state-dict keys, up to a dot or the whole key,
+such as `("blocks.0.attn.qkv.", "layers.0.branches.0.mixer.qkv.")`. The part of a key behind the beginning
+stays. Tables live beside their models (`models/eit.py`, `models/deit.py`).
 """
 
 from collections.abc import Mapping
@@ -35,12 +35,19 @@ def load_theirs(model: nn.Module, state: Mapping[str, Tensor], table: Table) -> 
     """
     given = to_ours(state, table)
     own = model.state_dict()
-    for there, missing in (("the model", own.keys() - given.keys()), ("the weights", given.keys() - own.keys())):
+    for there, missing in (
+        ("the model", own.keys() - given.keys()),
+        ("the weights", given.keys() - own.keys()),
+    ):
         if missing:
-            raise VerifyError(f"left over in {there}: {', '.join(sorted(missing))}; this is another architecture")
+            raise VerifyError(
+                f"left over in {there}: {', '.join(sorted(missing))}; this is another architecture"
+            )
     for name, weight in given.items():
         if weight.shape != own[name].shape:
-            raise VerifyError(f"{name} is {tuple(weight.shape)} in the weights, {tuple(own[name].shape)} in the model")
+            raise VerifyError(
+                f"{name} is {tuple(weight.shape)} in the weights, {tuple(own[name].shape)} in the model"
+            )
     model.load_state_dict(given)
 
 

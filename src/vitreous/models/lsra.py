@@ -10,6 +10,9 @@ with
 the same 3×3 depthwise convolution, feed-forward and stem, so that EIT and LSRA differ in the schedule alone.
 The kind of convolution and the order of the slices are arguments, for who wants to come closer to Lite
 Transformer.
+
+The last layer's convolution never reaches the class token, which attends within the other slice: under a
+class-token head its weights get no gradient. EIT's last layer has no convolution.
 """
 
 from vitreous.models.eit import SIZES, stem

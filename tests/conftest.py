@@ -1,0 +1,27 @@
+"""Options and fixtures for all tests."""
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--check-shapes",
+        action="store_true",
+        help="check every annotated shape in vitreous.parts and vitreous.models at run time (eager only)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--check-shapes"):
+        from jaxtyping import install_import_hook
+
+        from tests import shape_checks  # found by its name below, which only works once it is imported
+
+        install_import_hook(["vitreous.parts", "vitreous.models"], f"{shape_checks.__name__}.checked")
+
+
+@pytest.fixture
+def without_shape_checks(request: pytest.FixtureRequest) -> None:
+    """For tests that trace a model, or that pass wrong types on purpose to see our own sentence."""
+    if request.config.getoption("--check-shapes"):
+        pytest.skip("run-time shape checks cannot be traced, and meet wrong types first")

@@ -1,0 +1,47 @@
+import pytest
+import torch
+from torch import nn
+
+from vitreous.errors import ConfigError, VerifyError
+from vitreous.interop.rename import load_theirs, to_ours, to_theirs
+
+TABLE = (
+    ("head.", "classifier."),
+    ("norm.", "head.norm."),
+    ("norm.inner.", "inside."),
+    ("token", "prefix.token"),
+)
+
+
+def test_names_go_both_ways() -> None:
+    theirs = {"head.weight": 1, "norm.bias": 2, "token": 3}
+    ours = {"classifier.weight": 1, "head.norm.bias": 2, "prefix.token": 3}
+    assert to_ours(theirs, TABLE) == ours
+    assert to_theirs(ours, TABLE) == theirs
+
+
+def test_the_longest_beginning_wins() -> None:
+    assert to_ours({"norm.inner.weight": 1}, TABLE) == {"inside.weight": 1}
+
+
+def test_a_name_that_is_left_over_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no name is known for the weight 'body.weight'"):
+        to_ours({"body.weight": 1}, TABLE)
+
+
+def test_two_weights_with_one_name_are_refused() -> None:
+    with pytest.raises(ConfigError, match="two weights would get the same name"):
+        to_ours({"a.x": 1, "b.x": 2}, (("a.", "c."), ("b.", "c.")))
+
+
+def test_weights_are_copied_or_the_leftovers_on_either_side_are_named() -> None:
+    model = nn.Linear(2, 3)
+    table = (("w", "weight"), ("b", "bias"), ("extra", "extra"))
+    load_theirs(model, {"w": torch.ones(3, 2), "b": torch.zeros(3)}, table)
+    assert torch.equal(model.weight, torch.ones(3, 2))
+    with pytest.raises(VerifyError, match="left over in the model: bias;"):
+        load_theirs(model, {"w": torch.ones(3, 2)}, table)
+    with pytest.raises(VerifyError, match="left over in the weights: extra"):
+        load_theirs(model, {"w": torch.ones(3, 2), "b": torch.zeros(3), "extra": torch.ones(1)}, table)
+    with pytest.raises(VerifyError, match=r"weight is \(2, 2\) in the weights, \(3, 2\) in the model"):
+        load_theirs(model, {"w": torch.ones(2, 2), "b": torch.zeros(3)}, table)

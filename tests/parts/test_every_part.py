@@ -1,0 +1,158 @@
+"""Claims that hold for every part, mixer and stem; a new part adds one line to a list."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from vitreous.parts import (
+    Attention,
+    Block,
+    ChannelSplit,
+    ClassToken,
+    ClassTokenHead,
+    ConvPoolStem,
+    DepthwiseConv,
+    FeedForward,
+    ImageShape,
+    LearnedPosition,
+    Mix,
+    Mixer,
+    NoPosition,
+    Part,
+    PatchStem,
+    Stem,
+    Tokens,
+    TokenShape,
+)
+
+SHAPE = TokenShape(16, (4, 5), prefix=1)
+MIXERS = [
+    Attention(4),
+    Attention(4, keep_map=True),
+    DepthwiseConv(3),
+    DepthwiseConv(5),
+    ChannelSplit(((10, DepthwiseConv(3)), (6, Attention(2)))),
+    ChannelSplit(((8, Attention(2)), (8, DepthwiseConv(3)))),
+]
+PARTS = [
+    *map(Mix, MIXERS),
+    FeedForward(4),
+    FeedForward(0.5),
+    Block((Mix(Attention(2)), FeedForward(2))),
+    Block((FeedForward(2), Mix(Attention(2)))),
+    ClassToken(),
+    LearnedPosition(),
+    NoPosition(),
+]
+STEMS = [PatchStem(4, 16), ConvPoolStem(3, 1, 4, 16), ConvPoolStem(4, 2, 2, 16)]
+
+
+def some_tokens(shape: TokenShape = SHAPE, batch: int = 3) -> Tokens:
+    return Tokens(torch.randn(batch, shape.tokens, shape.width), shape.grid, shape.prefix)
+
+
+def randomized(module: nn.Module) -> nn.Module:
+    """Every weight away from its start, so that zeros and ones hide nothing."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.normal_(std=0.5)
+    return module
+
+
+class OnTensors(nn.Module):
+    """A part between tensors, which is what torch.export takes and gives."""
+
+    def __init__(self, part: nn.Module, shape: TokenShape = SHAPE) -> None:
+        super().__init__()
+        self.part = part
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens: Tokens = self.part(Tokens(x, self.shape.grid, self.shape.prefix))
+        return tokens.x
+
+
+@pytest.mark.parametrize("part", PARTS, ids=repr)
+def test_a_part_gives_the_shape_it_said_it_would(part: Part) -> None:
+    tokens = part.build(SHAPE)(some_tokens())
+    shape = part.out_shape(SHAPE)
+    assert tokens.x.shape == (3, shape.tokens, shape.width)
+    assert (tokens.grid, tokens.prefix) == (shape.grid, shape.prefix)
+
+
+@pytest.mark.parametrize("stem", STEMS, ids=repr)
+@pytest.mark.parametrize("size", [(16, 16), (16, 24)])
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_a_stem_gives_the_shape_it_said_it_would(stem: Stem, size: tuple[int, int], channels: int) -> None:
+    image = ImageShape(channels, *size)
+    tokens = stem.build(image)(torch.randn(2, channels, *size))
+    shape = stem.out_shape(image)
+    assert tokens.x.shape == (2, shape.tokens, shape.width)
+    assert (tokens.grid, tokens.prefix) == (shape.grid, shape.prefix)
+
+
+@pytest.mark.parametrize("part", PARTS, ids=repr)
+def test_a_part_leaves_what_it_was_given_unchanged(part: Part) -> None:
+    module, tokens = randomized(part.build(SHAPE)), some_tokens()
+    before = tokens.x.clone()
+    module(tokens)
+    assert torch.equal(tokens.x, before)
+    assert tokens.attention is None
+
+
+@pytest.mark.parametrize("part", PARTS, ids=repr)
+def test_gradient_reaches_every_parameter_and_the_input(part: Part) -> None:
+    module, tokens = randomized(part.build(SHAPE)), some_tokens()
+    tokens.x.requires_grad_()
+    module(tokens).x.square().sum().backward()
+    assert tokens.x.grad is not None
+    for name, parameter in module.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("stem", STEMS, ids=repr)
+def test_gradient_reaches_every_parameter_of_a_stem(stem: Stem) -> None:
+    module = randomized(stem.build(ImageShape(3, 16, 16)))
+    module(torch.randn(2, 3, 16, 16)).x.square().sum().backward()
+    for name, parameter in module.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("part", PARTS, ids=repr)
+def test_images_of_a_batch_do_not_see_each_other(part: Part) -> None:
+    module, tokens = randomized(part.build(SHAPE)).double(), some_tokens()
+    together = module(Tokens(tokens.x.double(), SHAPE.grid, SHAPE.prefix)).x
+    alone = module(Tokens(tokens.x[1:2].double(), SHAPE.grid, SHAPE.prefix)).x
+    torch.testing.assert_close(together[1:2], alone, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("mixer", MIXERS, ids=repr)
+def test_a_mix_whose_mixer_gives_zero_is_the_identity(mixer: Mixer) -> None:
+    module = Mix(mixer).build(SHAPE)
+    with torch.no_grad():
+        for parameter in module.norm.parameters():
+            parameter.zero_()
+        for parameter in module.mixer.parameters():
+            parameter.zero_()
+    tokens = some_tokens()
+    assert torch.equal(module(tokens).x, tokens.x)
+
+
+@pytest.mark.parametrize("part", PARTS, ids=repr)
+def test_export_equals_eager(part: Part, without_shape_checks: None) -> None:
+    module, tokens = OnTensors(randomized(part.build(SHAPE)).eval()), some_tokens()
+    exported = torch.export.export(module, (tokens.x,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+    for batch in (3, 5):
+        x = some_tokens(batch=batch).x
+        torch.testing.assert_close(exported.module()(x), module(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("stem", STEMS, ids=repr)
+def test_export_of_a_stem_equals_eager(stem: Stem, without_shape_checks: None) -> None:
+    stem_module = stem.build(ImageShape(3, 16, 16))
+    module = nn.Sequential(stem_module, ClassTokenHead(7).build(TokenShape(16, (4, 4), prefix=1))).eval()
+    x = torch.randn(2, 3, 16, 16)
+    exported = torch.export.export(module, (x,))
+    torch.testing.assert_close(exported.module()(x), module(x))
