@@ -12,7 +12,7 @@ from vitreous.errors import ConfigError
 SCHEMA_VERSION = 1
 # Settings that name something to read; `out` is made, not read, and stays relative to the working directory.
 _READ = ("data", "model")
-_NOT_A_PATH = ("auto", "digits")
+_NOT_A_PATH = ("digits",)
 
 
 def read_config(path: str, types: dict[str, Any]) -> dict[str, Any]:
@@ -67,14 +67,17 @@ def _flatten(content: dict[Any, Any], types: dict[str, Any], path: str, prefix: 
 
 
 def _from_the_file(value: Any, several: bool, folder: Path) -> Any:
-    """Paths relative to the file that names them; a name that is no path beside the file stays as it is."""
-    if isinstance(value, list):
-        return [_from_the_file(each, False, folder) for each in value]
-    if isinstance(value, str) and value not in _NOT_A_PATH and not value.startswith("torch/"):
-        beside = folder / value
-        is_path = several or "/" in value or value.endswith(".json") or beside.exists()
-        value = str(beside) if is_path and "://" not in value else value
-    return [value] if several else value
+    """Paths relative to the file that names them; other names stay as they are."""
+    if several:
+        values = value if isinstance(value, list) else [value]
+        return [_beside(each, folder) if isinstance(each, str) else each for each in values]
+    is_file = isinstance(value, str) and value.endswith(".json")
+    return _beside(value, folder) if is_file else value
+
+
+def _beside(name: str, folder: Path) -> str:
+    is_path = name not in _NOT_A_PATH and not name.startswith("torch/") and "://" not in name
+    return str(folder / name) if is_path else name
 
 
 def _reason(error: Exception) -> str:

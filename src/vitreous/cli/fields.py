@@ -54,6 +54,16 @@ def is_flag(hint: Any) -> bool:
     return hint is bool or any(each is bool for each in _members(hint))
 
 
+def is_tuple(hint: Any) -> bool:
+    """Whether a setting takes a fixed number of values."""
+    return get_origin(hint) is tuple
+
+
+def takes_nothing(hint: Any) -> bool:
+    """Whether a setting may be null."""
+    return NoneType in _members(hint)
+
+
 def choices(hint: Any) -> tuple[str, ...]:
     """The words that a setting accepts, where it accepts words."""
     if get_origin(hint) is Literal:
@@ -63,8 +73,8 @@ def choices(hint: Any) -> tuple[str, ...]:
 
 def described(hint: Any) -> str:
     """What a setting expects, for an error message: `a whole number or auto`."""
-    if get_origin(hint) is tuple:
-        return f"a list of {len(get_args(hint))} numbers"
+    if is_tuple(hint):
+        return "a pair of numbers" if len(get_args(hint)) == 2 else f"a list of {len(get_args(hint))} numbers"
     if is_list(hint):
         return "a list of texts"
     if members := [each for each in _members(hint) if each is not NoneType]:
@@ -78,8 +88,8 @@ def described(hint: Any) -> str:
 
 def metavar(hint: Any, name: str) -> str:
     """What stands for the value of a setting in the help: `N|auto`, `FILE`."""
-    if get_origin(hint) is tuple:
-        return f"[{','.join('X' for _ in get_args(hint))}]"
+    if is_tuple(hint):
+        return " ".join("X" for _ in get_args(hint))
     if is_list(hint):
         return f"{name.upper()} …"
     if members := [each for each in _members(hint) if each is not NoneType]:

@@ -57,9 +57,8 @@ def run(words: Sequence[str]) -> int:
     if first in kinds:
         return kinds[first](words[1:])
     if first in ("-h", "--help"):
-        print(
-            f"usage: vitreous models list [PATTERN]\n       vitreous models show NAME\n\nFor example: {SHOW.example}"
-        )
+        print("usage: vitreous models list [PATTERN]\n       vitreous models show NAME [options]\n")
+        print(f"For example: {SHOW.example}")
         return 0
     if first.startswith("-"):
         return _list(words)

@@ -8,14 +8,13 @@ import re
 from argparse import SUPPRESS, ArgumentError
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import NoneType
 from typing import Any, Generic, TypeVar
 
 from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentParser
 
 from vitreous.cli.config_file import read_config
-from vitreous.cli.fields import choices, construct, described, is_list, settings_types
+from vitreous.cli.fields import choices, construct, described, is_list, settings_types, takes_nothing
 from vitreous.cli.help import help_formatter
 from vitreous.cli.spelling import kebab, spell
 from vitreous.errors import ConfigError, did_you_mean
@@ -128,7 +127,7 @@ def _positional_values(verb: Verb[Any], alone: list[str], types: dict[str, Any])
     for name in verb.positionals:
         if rest:
             values[name], rest = (rest, []) if is_list(types[name]) else (rest[0], rest[1:])
-        elif NoneType not in getattr(types[name], "__args__", ()):
+        elif not takes_nothing(types[name]):
             raise ConfigError(f"{verb.name} needs {name.upper()}; for example: {verb.example}")
     if rest:
         raise ConfigError(f"{verb.name}: '{rest[0]}' is a word too many; for example: {verb.example}")
@@ -137,6 +136,8 @@ def _positional_values(verb: Verb[Any], alone: list[str], types: dict[str, Any])
 
 def _converted(parser: ArgumentParser, key: str, value: Any, types: dict[str, Any], path: str) -> Any:
     """One value of a file in its type; alone, so that a message can name it."""
+    if value is None and not takes_nothing(types[key]):  # jsonargparse would let it pass
+        raise ConfigError(f"--config {path}: {key} is {_wrong('null', types[key])}")
     nested = value
     for name in reversed(key.split(".")):
         nested = {name: nested}
@@ -157,4 +158,5 @@ def _sentence(error: ArgumentError, types: dict[str, Any]) -> str:
 
 def _wrong(value: Any, hint: Any) -> str:
     near = did_you_mean(value, choices(hint), most=1) if isinstance(value, str) else ""
-    return f"{value}; {described(hint)} is expected{near}"
+    shown = {True: "true", False: "false"}[value] if isinstance(value, bool) else value
+    return f"{shown}; {described(hint)} is expected{near}"

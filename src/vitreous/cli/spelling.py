@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from vitreous.cli.fields import FALSE, TRUE, choices, described, is_flag, is_list
+from vitreous.cli.fields import FALSE, TRUE, choices, described, is_flag, is_list, is_tuple
 from vitreous.errors import ConfigError, did_you_mean
 
 SHORT = {"-o": "--out", "-c": "--config", "-h": "--help"}
@@ -50,14 +50,16 @@ def spell(
             options.append(f"--{key}=false" if negated else f"--{key}")
         elif is_list(types[key]):
             several = lists.setdefault(key, [])
-            several += [value] if equals else _take(rest, lambda following: not following.startswith("-"))
+            several += [value] if equals else _values(rest)
             if not several:
                 raise ConfigError(f"{name} needs a value: {described(types[key])}")
+        elif is_tuple(types[key]) and not equals:
+            options.append(f"--{key}=[{','.join(_values(rest)).strip('[]')}]")
         elif equals:
             options.append(f"--{key}={value}")
         elif is_flag(types[key]) and not (rest and rest[0] in (*TRUE, *FALSE, *choices(types[key]))):
             options.append(f"--{key}=true")
-        elif rest and (not rest[0].startswith("-") or re.match(r"-\.?\d", rest[0])):
+        elif rest and not _is_option(rest[0]):
             options.append(f"--{key}={rest.pop(0)}")
         else:
             raise ConfigError(f"{name} needs a value: {described(types[key])}")
@@ -69,11 +71,16 @@ def kebab(key: str) -> str:
     return f"--{key.replace('_', '-')}"
 
 
-def _take(rest: list[str], wanted: Any) -> list[str]:
-    taken = []
-    while rest and wanted(rest[0]):
-        taken.append(rest.pop(0))
+def _values(rest: list[str]) -> list[str]:
+    """Take the words up to the next option."""
+    count = next((place for place, word in enumerate(rest) if _is_option(word)), len(rest))
+    taken = rest[:count]
+    del rest[:count]
     return taken
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and not re.match(r"-\.?\d", word)
 
 
 def _without_no(key: str, types: Mapping[str, Any]) -> tuple[str, bool]:
@@ -87,7 +94,8 @@ def _unknown(name: str, key: str, known: Sequence[str]) -> str:
     inside = [kebab(each) for each in known if each.startswith(f"{key}.")]
     if inside:
         return f"{name} is a section and not an option; its options are like {' and '.join(inside[:2])}"
-    return f"{name} is not an option{nearest(key, known, kebab)}"
+    near = nearest(key, known, kebab) if len(key) > 1 else ""
+    return f"{name} is not an option{near}"
 
 
 def nearest(key: str, known: Sequence[str], spelled: Callable[[str], str] = str) -> str:
