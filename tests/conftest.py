@@ -20,7 +20,7 @@ def pytest_configure(config: pytest.Config) -> None:
         install_import_hook(["vitreous.parts", "vitreous.models"], f"{shape_checks.__name__}.checked")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def without_shape_checks(request: pytest.FixtureRequest) -> None:
     """For tests that trace a model, or that pass wrong types on purpose to see our own sentence."""
     if request.config.getoption("--check-shapes"):

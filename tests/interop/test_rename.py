@@ -25,7 +25,7 @@ def test_the_longest_beginning_wins() -> None:
 
 
 def test_a_name_that_is_left_over_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no name is known for the weight 'body.weight'"):
+    with pytest.raises(ConfigError, match=r"no name is known for the weight 'body\.weight'"):
         to_ours({"body.weight": 1}, TABLE)
 
 

@@ -147,7 +147,8 @@ def test_wrong_sizes_are_refused_with_the_slot_in_front() -> None:
         ),
         (
             lambda: build(config("deit_tiny", image_size=(30, 33))),
-            "stem, PatchStem: an image of 30×33 pixels does not divide into patches of 16×16; 16×32 or 32×48 does",
+            "stem, PatchStem: an image of 30×33 pixels does not divide into patches of 16×16; "
+            "16×32 or 32×48 does",
         ),
         (
             lambda: build(config("eit_mini"), drop_path=1.0),

@@ -50,7 +50,7 @@ def test_a_counter_of_operations_sees_both_products(gradients: bool) -> None:
 def test_all_kernels_agree_on_a_gpu(dtype, tolerance, head_width) -> None:
     inputs = [each.detach().cuda().requires_grad_() for each in qkv(dtype, 65, head_width)]
     fused = F.scaled_dot_product_attention(*inputs)
-    spelled_out, _ = explicit(*inputs, 0.0, False)
+    spelled_out, _ = explicit(*inputs, dropout=0.0, keep_map=False)
     torch.testing.assert_close(fused, spelled_out, rtol=tolerance, atol=tolerance)
     for got, expected in zip(
         torch.autograd.grad(fused.sum(), inputs), torch.autograd.grad(spelled_out.sum(), inputs), strict=True

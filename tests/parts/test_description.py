@@ -94,7 +94,7 @@ def test_a_value_of_the_wrong_type_is_refused_in_one_sentence(
 
 def test_every_description_is_in_the_tuple() -> None:
     def leaves(kind: type) -> set[type]:
-        below = kind.__subclasses__()
+        below: list[type] = kind.__subclasses__()
         return set().union(*map(leaves, below)) if below else {kind}
 
     ours = {kind for kind in leaves(Description) if kind.__module__.startswith("vitreous.parts.")}

@@ -1,4 +1,4 @@
-"""What a model costs: parameters and multiply-accumulates for one image, exactly, by layer, without running it.
+"""What a model costs: parameters and multiply-accumulates for one image, exact, without running it.
 
 The model is built on meta tensors, which have shapes and no values, and torch's own counter of operations
 watches one forward pass. Norms, softmax, GELU, pooling, sums and dropout are not counted, as everywhere in
