@@ -1,10 +1,11 @@
 """Checkpoints that are whole or absent, and that prove it.
 
-One folder a checkpoint, `checkpoints/step-000123/`: weights as safetensors (`model`, and `ema` and `best` where the
-run has them), `optimizer.pt` (torch's own format, only ever read with `weights_only=True`, which cannot run code),
-`state.json`, and `SHA256SUMS` over all of them. It is written under a temporary name, every file and the folder are
-synced, then renamed, and the parent is synced: after a kill or a power cut there is the old state or the new one.
-Damage that comes later (a truncated or flipped file) is caught by the sums, said, and the checkpoint before is used.
+One folder a checkpoint, `checkpoints/step-000123/`: weights as safetensors (`model`, and `ema` and `best`
+where the run has them), `optimizer.pt` (torch's own format, only ever read with `weights_only=True`, which
+cannot run code), `state.json`, and `SHA256SUMS` over all of them. It is written under a temporary name,
+every file and the folder are synced, then renamed, and the parent is synced: after a kill or a power cut
+there is the old state or the new one. Damage that comes later (a truncated or flipped file) is caught by
+the sums, said, and the checkpoint before is used.
 
 A full disk in the middle leaves nothing behind but the checkpoints that were there before.
 """
@@ -164,8 +165,8 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         optimizer = torch.load(folder / "optimizer.pt", map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise ConfigError(
-            f"{folder / 'optimizer.pt'} holds more than tensors and numbers (a pickle may run code when it is "
-            "loaded); it was refused and nothing in it was run"
+            f"{folder / 'optimizer.pt'} holds more than tensors and numbers (a pickle may run code when it "
+            "is loaded); it was refused and nothing in it was run"
         ) from None
     weights = {path.stem: safetensors.torch.load_file(path) for path in sorted(folder.glob("*.safetensors"))}
     return Checkpoint(weights=weights, optimizer=optimizer, state=state)

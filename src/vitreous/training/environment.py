@@ -16,8 +16,8 @@ PACKAGES = (
     "vitreous", "torch", "torchvision", "timm", "numpy", "pillow", "safetensors", "scikit-learn", "pyarrow",
 )  # fmt: skip
 VARIABLES = (
-    "VITREOUS_", "OMP_", "MKL_", "KMP_", "GOMP_", "OPENBLAS_", "ONEDNN_", "DNNL_", "TORCH", "PYTORCH_", "CUDA_",
-    "CUBLAS_", "NVIDIA_TF32", "NCCL_", "SLURM_JOB", "SLURM_CPUS", "NO_COLOR", "CI",
+    "VITREOUS_", "OMP_", "MKL_", "KMP_", "GOMP_", "OPENBLAS_", "ONEDNN_", "DNNL_", "TORCH", "PYTORCH_",
+    "CUDA_", "CUBLAS_", "NVIDIA_TF32", "NCCL_", "SLURM_JOB", "SLURM_CPUS", "NO_COLOR", "CI",
 )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """Being told to stop: finish the step, write a checkpoint, leave with the right exit code.
 
-SIGTERM and SIGUSR1 (what schedulers send before they kill) ask for exit code 75, Ctrl-C for 130. While nothing is
-trained yet they stop at once; inside `with interruption.postponed():` they only raise a flag that the loop looks at
-after every step. A second Ctrl-C does not wait.
+SIGTERM and SIGUSR1 (what schedulers send before they kill) ask for exit code 75, Ctrl-C for 130. While
+nothing is trained yet they stop at once; inside `with interruption.postponed():` they only raise a flag
+that the loop looks at after every step. A second Ctrl-C does not wait.
 """
 
 import contextlib

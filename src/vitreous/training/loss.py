@@ -2,9 +2,9 @@
 
     L = −Σ_c [(1 − s)·t_c + s / C] · log softmax(z)_c
 
-with smoothing s over C classes; t is one-hot for a label, or the probabilities that mixup and cutmix leave. Both are
-torch's `cross_entropy`; in float32 whatever the precision of the model, since a sum of exponentials in 16 bits is
-coarser than the differences that late training is about.
+with smoothing s over C classes; t is one-hot for a label, or the probabilities that mixup and cutmix leave.
+Both are torch's `cross_entropy`; in float32 whatever the precision of the model, since a sum of
+exponentials in 16 bits is coarser than the differences that late training is about.
 """
 
 import torch
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 def classification_loss(
     logits: Float[Tensor, "batch classes"],
-    targets: Int[Tensor, "batch"] | Float[Tensor, "batch classes"],
+    targets: Int[Tensor, " batch"] | Float[Tensor, "batch classes"],
     label_smoothing: float = 0.0,
 ) -> Float[Tensor, ""]:
     """Mean loss of a batch.

@@ -1,14 +1,15 @@
 """`metrics.jsonl`, one event a line, and `metrics.csv`, one row an epoch.
 
-A checkpoint remembers how many bytes of `metrics.jsonl` belong to it; a continued run cuts the file back to there, so
-no step is in it twice. The table is made from the events, so it needs no state of its own.
-Names and keys are those of the documentation (`train/loss`, `val/top1`, …); accuracies are fractions from 0 to 1.
+A checkpoint remembers how many bytes of `metrics.jsonl` belong to it; a continued run cuts the file back to
+there, so no step is in it twice. The table is made from the events, so it needs no state of its own. Names
+and keys are those of the documentation (`train/loss`, `val/top1`, …); accuracies are fractions from 0 to 1.
 """
 
 import csv
 import io
 import json
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,16 +34,14 @@ class MetricsLog:
         os.truncate(self._path, size)
         self.write_table()
 
-    def write(self, *, step: int, epoch: float, samples: int, wall_s: float, **values: float) -> None:
-        """Append one event."""
-        event = {
-            "step": step,
-            "epoch": round(epoch, 4),
-            "samples": samples,
-            "wall_s": round(wall_s, 3),
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            **values,
-        }
+    def write(self, keys: Mapping[str, float], values: Mapping[str, float]) -> None:
+        """Append one event.
+
+        Args:
+            keys: `step`, `epoch`, `samples` and `wall_s`; the time of day is added.
+            values: metrics by name.
+        """
+        event = {**keys, "time": datetime.now(UTC).isoformat(timespec="seconds"), **values}
         self._file.write(json.dumps(event).encode() + b"\n")
         self._file.flush()
 

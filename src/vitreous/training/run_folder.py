@@ -1,14 +1,15 @@
 """The folder of a run: who owns it, what was asked, what state it is in.
 
-Typing the same command again continues: the settings as given are kept in `config.input.yaml` and compared. Settings
-that cannot change the result (`WITHOUT_EFFECT`) may differ. One process at a time: a lock on `.lock` that the
-operating system lets go of when the process ends, however it ends.
+Typing the same command again continues: the settings as given are kept in `config.input.yaml` and compared.
+Settings that cannot change the result (`WITHOUT_EFFECT`) may differ. One process at a time: a lock on
+`.lock` that the operating system lets go of when the process ends, however it ends.
 """
 
 import dataclasses
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -42,6 +43,7 @@ class RunFolder:
         self.path = path
         self.settings = settings
         self.continuing = continuing
+        self._made_here = not path.exists()
         path.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(path)
         self.state: dict[str, Any] = read_state(path) if continuing else {}
@@ -90,6 +92,18 @@ class RunFolder:
         """Write a JSON file of the run, without secrets."""
         write_text(self.path / name, json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
 
+    def discard(self) -> None:
+        """Take a new folder away again; what was there before stays."""
+        if self.continuing:
+            return
+        for each in self.path.iterdir():
+            if each.is_dir():
+                shutil.rmtree(each)
+            else:
+                each.unlink()
+        if self._made_here:
+            self.path.rmdir()
+
     def close(self) -> None:
         """Let go of the lock."""
         self._lock.close()
@@ -130,8 +144,8 @@ def open_run_folder(settings: TrainSettings) -> RunFolder:
     changed = list(differences(path, settings))
     if changed:
         raise ResumeMismatch(
-            f"{path} belongs to a run with other settings ({'; '.join(changed)}); repeat its command to continue it, "
-            "give another --out, or --fresh to start over and keep the old folder aside"
+            f"{path} belongs to a run with other settings ({'; '.join(changed)}); repeat its command to continue "
+            "it, give another --out, or --fresh to start over and keep the old folder aside"
         )
     return RunFolder(path, settings, continuing=True)
 

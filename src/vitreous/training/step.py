@@ -5,13 +5,14 @@ The pieces are torch's: autocast, `GradScaler` (float16 only; bfloat16 has float
 
     w̄ ← d·w̄ + (1 − d)·w        after every step, beginning as a copy of the first w
 
-A step depends on its number and the weights alone: dropout's generator is seeded from (seed, "dropout", step), the
-learning rate is a function of the step. So weights, optimizer, average and the number are all that a checkpoint needs.
-`backward` and `update` are apart so that a loss that is not finite never reaches the weights where reading it costs
-nothing (CPU).
+A step depends on its number and the weights alone: dropout's generator is seeded from (seed, "dropout",
+step), the learning rate is a function of the step. So weights, optimizer, average and the number are all
+that a checkpoint needs. `backward` and `update` are apart so that a loss that is not finite never reaches
+the weights where reading it costs nothing (CPU).
 """
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -39,7 +40,7 @@ class TrainStep:
         seed: of the run.
         precision: `float32`, or 16-bit automatic mixed precision over float32 weights.
         ema_decay: decay per step of the averaged weights, None for no average.
-        compiled: run forward and backward through torch.compile.
+        forward: what computes the logits: `model` itself, or `torch.compile(model)`.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class TrainStep:
         seed: int,
         precision: str = "float32",
         ema_decay: float | None = None,
-        compiled: bool = False,
+        forward: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.device = next(model.parameters()).device
         self.model = model.to(memory_format=torch.channels_last)
@@ -65,7 +66,7 @@ class TrainStep:
         self.average: AveragedModel | None = None
         if ema_decay is not None:
             self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
-        self._forward = torch.compile(model, dynamic=False) if compiled else model
+        self._forward = forward or model
         self._recipe = recipe
         self._seed = seed
         self._parameters = [each for each in model.parameters() if each.requires_grad]
@@ -86,16 +87,20 @@ class TrainStep:
         parts = self._recipe.accumulate
         total = torch.zeros((), device=self.device)
         for x, y in zip(images.chunk(parts), targets.chunk(parts), strict=True):
-            with self._autocast():
-                logits = self._forward(x)
-            loss = classification_loss(logits, y, self._recipe.label_smoothing) / parts
-            self.scaler.scale(loss).backward()
-            total = total + loss.detach()
+            total = total + self.forward_and_backward(x, y, share=1 / parts)
         self.scaler.unscale_(self.optimizer)
         norm = get_total_norm(each.grad for each in self._parameters if each.grad is not None)
         if self._recipe.clip_norm:
             clip_grads_with_norm_(self._parameters, self._recipe.clip_norm, norm)
         return torch.stack([total, norm])
+
+    def forward_and_backward(self, images: Tensor, targets: Tensor, *, share: float = 1.0) -> Tensor:
+        """Add the gradients of one micro-batch; returns its loss times `share`."""
+        with self._autocast():
+            logits = self._forward(images)
+        loss = classification_loss(logits, targets, self._recipe.label_smoothing) * share
+        self.scaler.scale(loss).backward()
+        return loss.detach()
 
     def update(self) -> None:
         """Move the weights along the gradients, and the average towards the weights."""

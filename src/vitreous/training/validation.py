@@ -1,7 +1,8 @@
 """Exact validation: every image once, in order, the last partial batch included.
 
-Loss is plain cross-entropy (no smoothing), so that runs with different recipes compare. Top-k counts a hit when the
-true class is among the k largest logits; k is clipped to the number of classes. All are fractions from 0 to 1.
+Loss is plain cross-entropy (no smoothing), so that runs with different recipes compare. Top-k counts a hit
+when the true class is among the k largest logits; k is clipped to the number of classes. All are fractions
+from 0 to 1.
 """
 
 import contextlib

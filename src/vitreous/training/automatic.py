@@ -1,0 +1,391 @@
+"""Every `auto`, turned into a value and one sentence that says why.
+
+All rules are ours. They look at the data (how many images, how large, of what) and at the machine, and at
+nothing that is timed here, so that the same data on the same machine always give the same run:
+
+    device       CUDA before Apple's GPU before the CPU
+    precision    bfloat16 where the hardware has it (CPU: AMX or AVX-512 BF16), else float32
+    compile      where it gains more than it costs: CPUs with AMX and GPUs, on runs long enough
+    model        by image size: eit_digits up to 16 px, eit_small_image up to 96, beyond: eit_mini on a GPU
+    batch size   about 20 steps an epoch, a power of two, 16 to 128 (CPU) or 512 (GPU)
+    lr           1e-3 · √(batch / 128): noise of Adam-like updates scales with the root (Malladi et al. 2022)
+    epochs       2500 / √images on a CPU, five times as many on a GPU, 10 to 300
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from vitreous.data.images import ImageData
+from vitreous.errors import ConfigError
+from vitreous.models.as_json import from_json
+from vitreous.models.catalog import config as catalog_config
+from vitreous.models.vision_transformer import VisionTransformer
+from vitreous.training.machine import Machine
+from vitreous.training.recipe import Recipe
+from vitreous.training.settings import TrainSettings
+from vitreous.training.time_budget import parse_time
+
+T = TypeVar("T")
+FEWEST_TOKENS = 16
+LONG_ENOUGH_CPU_S = 600.0  # torch.compile costs a minute on two cores and gains a seventh with AMX
+LONG_ENOUGH_GPU_S = 180.0
+
+
+@dataclass
+class Reasons:
+    """Collects why each value is what it is."""
+
+    sentences: dict[str, str] = field(default_factory=dict)
+
+    def choose(self, name: str, given: Any, automatic: Callable[[], tuple[T, str]]) -> T:
+        """The given value, or the automatic one where it is `auto`."""
+        if given != "auto":
+            self.sentences[name] = "as given"
+            return given  # type: ignore[no-any-return]
+        value, self.sentences[name] = automatic()
+        return value
+
+
+def choose_device(settings: TrainSettings, machine: Machine, reasons: Reasons) -> str:
+    """`cuda`, `mps` or `cpu`.
+
+    Raises:
+        ConfigError: a device that this machine lacks, or no device at all.
+    """
+
+    def automatic() -> tuple[str, str]:
+        if machine.gpu:
+            return "cuda", f"there is a GPU ({machine.gpu})"
+        return ("mps", "there is an Apple GPU") if machine.mps else ("cpu", "there is no GPU")
+
+    device = reasons.choose("device", settings.device, automatic)
+    kind, _, number = device.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (number and not number.isdigit()):
+        raise ConfigError(f"device {device!r} is unknown; cpu, cuda, cuda:1, mps and auto work")
+    if (kind == "cuda" and not machine.gpu) or (kind == "mps" and not machine.mps):
+        raise ConfigError(
+            f"device {device!r} is not on this machine; cpu works, and auto takes what is there"
+        )
+    return device
+
+
+def choose_precision(settings: TrainSettings, device: str, machine: Machine, reasons: Reasons) -> str:
+    """`bfloat16` or `float32`.
+
+    Raises:
+        ConfigError: float16 without CUDA, whose small gradients need a scaler.
+    """
+
+    def automatic() -> tuple[str, str]:
+        if device.startswith("cuda"):
+            if machine.gpu_bfloat16:
+                return "bfloat16", "this GPU computes it natively"
+            return "float32", "this GPU has no bfloat16"
+        if device == "cpu" and machine.cpu_bfloat16:
+            unit = {"amx": "AMX", "avx512": "AVX-512 BF16"}[machine.cpu_bfloat16]
+            return (
+                "bfloat16",
+                f"this CPU has {unit}, with which training is 2 to 3 times as fast as in float32",
+            )
+        return "float32", "bfloat16 would be emulated here" if device == "cpu" else "the safe choice on mps"
+
+    precision = reasons.choose("precision", settings.precision, automatic)
+    if precision == "float16" and not device.startswith("cuda"):
+        raise ConfigError(
+            f"precision float16 needs a CUDA device and this is {device}; bfloat16 and float32 work"
+        )
+    return precision
+
+
+def choose_compile(
+    settings: TrainSettings, device: str, precision: str, seconds: float, machine: Machine, reasons: Reasons
+) -> bool:
+    """Whether to compile.
+
+    Args:
+        settings: of the run.
+        device: resolved.
+        precision: resolved.
+        seconds: about how long the run takes.
+        machine: facts.
+        reasons: gets the sentence.
+
+    Raises:
+        ConfigError: asked for where no compiler is.
+    """
+    able = machine.gpu_compiler if device.startswith("cuda") else machine.cpu_compiler
+
+    def automatic() -> tuple[bool, str]:
+        if not able:
+            return False, "there is no compiler that torch.compile could use"
+        if device == "mps":
+            return False, "not measured on mps"
+        if device == "cpu" and not (machine.cpu_bfloat16 == "amx" and precision == "bfloat16"):
+            return False, "on CPUs without AMX it gains under 5 % and costs a minute"
+        enough = LONG_ENOUGH_CPU_S if device == "cpu" else LONG_ENOUGH_GPU_S
+        if seconds < enough:
+            return False, f"a run of about {seconds:.0f} s does not pay back the minute that it costs"
+        return True, f"a run of about {seconds / 60:.0f} min pays back the minute that it costs"
+
+    compiled = reasons.choose("compile", settings.compile, automatic)
+    if compiled and not able:
+        raise ConfigError(
+            "compile needs a C++ compiler (for a GPU: Triton and a C compiler) and none is here; auto works"
+        )
+    return compiled
+
+
+def choose_model(
+    settings: TrainSettings, data: ImageData, device: str, reasons: Reasons
+) -> VisionTransformer:
+    """The model at the image size, with the classes and channels of the data.
+
+    Raises:
+        ConfigError: unknown model, or a size that does not fit it.
+    """
+    scan = data.scan
+    side = min(scan.heights[1], scan.widths[1])
+    found = f"the images are {scan.heights[1]}×{scan.widths[1]} (median)"
+    asked_size = parse_image_size(settings.image_size)
+    described = _described_model(settings.model)
+    if described is not None:
+        return _check_described(
+            described, settings.model, asked_size, len(data.classes), scan.channels, reasons
+        )
+
+    def automatic_model() -> tuple[str, str]:
+        pixels = side if asked_size is None else min(asked_size)
+        why = found if asked_size is None else f"for {pixels} px"
+        if pixels <= 16:
+            return "eit_digits", f"{why}: made for 8 to 16 px"
+        if pixels <= 96:
+            return "eit_small_image", f"{why}: takes small images as they are"
+        if device == "cpu" and asked_size is None:
+            return "eit_small_image", f"{found}, but at 224 px a CPU would train for days"
+        return "eit_mini", f"{why}: the smallest EIT for large images"
+
+    name = reasons.choose("model", settings.model, automatic_model)
+    known = catalog_config(name, classes=len(data.classes), channels=scan.channels)
+
+    def automatic_size() -> tuple[tuple[int, int], str]:
+        native = known.image.height
+        if native > 96:  # a model for photographs: its own size
+            larger = f" (images of {side} px are enlarged; eit_small_image takes them as they are)"
+            return (native, native), f"the size that {name} is made for" + (larger if side <= 96 else "")
+        if native <= 16:
+            return (min(side, 16),) * 2, f"{found}; {name} is made for 8 to 16"
+        if side > 96:
+            return (64, 64), f"{found}; 64 px keeps {name} affordable, --image-size 96 sees more"
+        fitting = max(16, round(side / 4) * 4)
+        return (fitting, fitting), found if fitting == side else f"{found}, rounded to a multiple of 4"
+
+    size = asked_size
+    if size is None:
+        size, reasons.sentences["image_size"] = automatic_size()
+    else:
+        reasons.sentences["image_size"] = "as given"
+    reasons.sentences["channels"] = (
+        "all images are greyscale" if scan.channels == 1 else "there are colour images"
+    )
+    return catalog_config(name, image_size=size, classes=len(data.classes), channels=scan.channels)
+
+
+def parse_image_size(given: str | int) -> tuple[int, int] | None:
+    """(rows, columns) of `32`, `"32"` or `"48x64"`; None for `auto`.
+
+    Raises:
+        ConfigError: anything else.
+    """
+    if given == "auto":
+        return None
+    parts = str(given).lower().replace("×", "x").split("x")
+    if len(parts) not in (1, 2) or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+        raise ConfigError(f"image size {given!r} is not a size; 32, 48x64 (rows x columns) and auto work")
+    return int(parts[0]), int(parts[-1])
+
+
+def token_warning(config: VisionTransformer) -> str | None:
+    """A sentence where the model sees its images as too few tokens, else None."""
+    shape = config.stem.out_shape(config.image)
+    rows, columns = shape.grid or (shape.tokens, 1)
+    if rows * columns >= FEWEST_TOKENS:
+        return None
+    height, width = config.image.height, config.image.width
+    times = math.ceil(math.sqrt(FEWEST_TOKENS / (rows * columns)))
+    return (
+        f"{config.name} sees a {height}×{width} image as {rows}×{columns} = {rows * columns} tokens, "
+        f"too few to learn from (at least {FEWEST_TOKENS}, better 64): use "
+        f"--image-size {times * max(height, width)}, or "
+        f"--model {'eit_digits' if max(height, width) <= 16 else 'eit_small_image'}, which cuts finer"
+    )
+
+
+def choose_batch_size(
+    settings: TrainSettings, images: int, config: VisionTransformer, device: str, reasons: Reasons
+) -> tuple[int, str | None]:
+    """Images per step, and a sentence where the given number had to be reduced.
+
+    Raises:
+        ConfigError: not a positive number, or one that does not divide into the micro-batches.
+    """
+    most = 512 if device != "cpu" else 128
+    if config.image.height * config.image.width > 96 * 96:
+        most //= 4
+    parts = settings.recipe.accumulate
+
+    def automatic() -> tuple[int, str]:
+        wanted = 2 ** round(math.log2(max(images / 20, 1)))
+        size = max(min(wanted, most), min(16, images))
+        size = max(parts, size // parts * parts)
+        return (
+            size,
+            f"about {images // size} steps an epoch over {images:,} images, at most {most} on {device}",
+        )
+
+    size = reasons.choose("batch_size", settings.batch_size, automatic)
+    if size < 1 or parts < 1 or size % parts:
+        raise ConfigError(
+            f"batch size {size} does not divide into {parts} equal parts (recipe.accumulate); "
+            f"{max(1, round(size / max(parts, 1))) * max(parts, 1)} does"
+        )
+    if size <= images:
+        return size, None
+    reduced = images // parts * parts
+    if not reduced:
+        raise ConfigError(
+            f"{images} training images do not divide into recipe.accumulate={parts} parts; 1 works"
+        )
+    reasons.sentences["batch_size"] = f"all training images; {size} was asked for"
+    return reduced, f"batch size {size} is more than the {images} training images; using {reduced}"
+
+
+def choose_lr(settings: TrainSettings, batch_size: int, reasons: Reasons) -> float:
+    """Peak learning rate.
+
+    Raises:
+        ConfigError: not above zero.
+    """
+
+    def automatic() -> tuple[float, str]:
+        lr = float(f"{min(2e-3, 1e-3 * math.sqrt(batch_size / 128)):.2g}")
+        return lr, f"1e-3 × √({batch_size} / 128), at most 2e-3"
+
+    lr = reasons.choose("lr", settings.lr, automatic)
+    if not lr > 0 or not math.isfinite(lr):
+        raise ConfigError(f"lr {lr} is not a learning rate; a number above 0 such as 1e-3 works")
+    return lr
+
+
+def choose_epochs(settings: TrainSettings, images: int, device: str, reasons: Reasons) -> int:
+    """Passes over the training images; not asked for where a time is given.
+
+    Raises:
+        ConfigError: fewer than 1.
+    """
+
+    def automatic() -> tuple[int, str]:
+        scale = 2500 if device == "cpu" else 12500
+        epochs = min(300, max(10, round(scale / math.sqrt(images))))
+        return epochs, f"{scale} / √{images:,} images on {device}, within 10 to 300"
+
+    epochs = reasons.choose("epochs", settings.epochs, automatic)
+    if epochs < 1:
+        raise ConfigError(f"epochs {epochs}: 1 or more work")
+    return epochs
+
+
+def choose_recipe(recipe: Recipe, config: VisionTransformer, data: ImageData, reasons: Reasons) -> Recipe:
+    """The recipe with its crop, padding and flip resolved (`ema_decay` needs the number of steps)."""
+    largest = max(config.image.height, config.image.width)
+    crop = reasons.choose(
+        "recipe.crop",
+        recipe.crop,
+        lambda: (
+            ("pad", f"{largest} px is small: objects fill it")
+            if largest <= 96
+            else ("resized", f"{largest} px")
+        ),
+    )
+    padding = reasons.choose(
+        "recipe.padding", recipe.padding, lambda: (max(1, largest // 8), f"an eighth of {largest} px")
+    )
+    flip = reasons.choose(
+        "recipe.flip",
+        recipe.flip,
+        lambda: (
+            not data.writing,
+            "a mirrored letter is another one" if data.writing else "not known to be writing",
+        ),
+    )
+    return dataclasses.replace(recipe, crop=crop, padding=padding, flip=flip)  # type: ignore[arg-type]
+
+
+def choose_ema_decay(recipe: Recipe, total_steps: int, reasons: Reasons) -> Recipe:
+    """The recipe with the averages' decay resolved."""
+    if not recipe.ema:
+        return recipe
+    window = max(1, total_steps // 20)
+    decay = reasons.choose(
+        "recipe.ema_decay",
+        recipe.ema_decay,
+        lambda: (round(1 - 1 / window, 6), f"averages about {window} steps, a twentieth of the run"),
+    )
+    return dataclasses.replace(recipe, ema_decay=decay)
+
+
+def estimated_seconds(
+    settings: TrainSettings, macs: int, samples: int, device: str, machine: Machine
+) -> float:
+    """About how long a run takes, for choices that only need its order of magnitude."""
+    if settings.time is not None:
+        return parse_time(settings.time)
+    if device.startswith("cuda"):
+        per_second = min(20e12 / (3 * macs), 30_000.0)  # small models wait for launches, not for arithmetic
+    else:
+        per_second = (25e9 if machine.cpu_bfloat16 is None else 75e9) * max(1, machine.threads) / (3 * macs)
+    return samples / per_second
+
+
+def _described_model(model: str) -> VisionTransformer | None:
+    """The config where `model` is a JSON file or JSON itself."""
+    text = model
+    if not model.lstrip().startswith("{"):
+        if not model.endswith(".json"):
+            return None
+        try:
+            text = Path(model).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise ConfigError(
+                f"model {model} cannot be read; give a model's config.json or a catalog name"
+            ) from None
+    try:
+        return from_json(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"model {model[:60]} is not JSON: {error}") from None
+
+
+def _check_described(
+    config: VisionTransformer,
+    model: str,
+    size: tuple[int, int] | None,
+    classes: int,
+    channels: int,
+    reasons: Reasons,
+) -> VisionTransformer:
+    image = config.image
+    wrong = []
+    if config.classes != classes:
+        wrong.append(f"{config.classes} classes and the data {classes}")
+    if image.channels != channels:
+        wrong.append(f"{image.channels} channels and the data {channels}")
+    if size is not None and size != (image.height, image.width):
+        wrong.append(f"{image.height}×{image.width} px and --image-size says {size[0]}×{size[1]}")
+    if wrong:
+        raise ConfigError(f"the described model has {', '.join(wrong)}; change the description to fit")
+    reasons.sentences |= {"model": "as described", "image_size": "of the described model"}
+    return config

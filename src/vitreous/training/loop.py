@@ -1,0 +1,309 @@
+"""The training loop, visible in one place: batch → augment → backward → update → validate → checkpoint.
+
+Everything that the loop knows is in a checkpoint: the number of the next step, weights, optimizer, the best
+weights so far, and the unfinished means of the log. All randomness is a function of (seed, stream, step),
+so a run that was killed and continued takes the same steps, to the bit, as one that was not.
+
+Best is the highest `val/top1` of the weights or their average; of equal accuracies the lower validation
+loss, and of equal losses the earlier. It is what the model folder gets.
+"""
+
+import errno
+import logging
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vitreous.data.augment import Augmentation
+from vitreous.data.batches import Batches
+from vitreous.errors import ConfigError, DivergedError, StoppedError, VitreousError
+from vitreous.training.checkpoint import Checkpoint, Weights, save_checkpoint
+from vitreous.training.interruption import Interruption
+from vitreous.training.memory import is_out_of_memory, largest_that_fits, out_of_memory_sentence
+from vitreous.training.metrics_log import MetricsLog
+from vitreous.training.plan import Plan
+from vitreous.training.progress import ProgressLine
+from vitreous.training.settings import Saving
+from vitreous.training.step import TrainStep
+from vitreous.training.validation import validate
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+logger = logging.getLogger("vitreous")
+
+
+@dataclass
+class Window:
+    """Means since the last training event; sums are kept exactly across a checkpoint."""
+
+    steps: int = 0
+    loss: float = 0.0
+    norm: float = 0.0
+    step_s: float = 0.0
+    data_s: float = 0.0
+
+
+@dataclass
+class Loop:
+    """A run in progress.
+
+    Args:
+        trainee: model, optimizer and average.
+        plan: what to do.
+        train: batches of the training images.
+        val: batches of the validation images.
+        augment: what is done to training batches.
+        folder: run folder.
+        saving: when to write checkpoints.
+        interruption: tells of signals.
+        begun: `time.perf_counter()` at the start of this process's part of the run.
+    """
+
+    trainee: TrainStep
+    plan: Plan
+    train: Batches
+    val: Batches
+    augment: Augmentation
+    folder: Path
+    saving: Saving
+    interruption: Interruption
+    begun: float
+    step: int = 0
+    best: dict[str, Any] | None = None
+    best_weights: Weights = field(default_factory=dict)
+    latest: dict[str, float] = field(default_factory=dict)
+    window: Window = field(default_factory=Window)
+    wall_before: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._pending: tuple[Tensor, int] | None = None
+        self._saved_step = -1
+        self._log: MetricsLog | None = None
+        self._waits = self.trainee.device.type == "cpu"  # reading a result costs nothing there
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go to where a checkpoint was written."""
+        state = checkpoint.state
+        self.trainee.load(dict(checkpoint.weights), checkpoint.optimizer)
+        self.best_weights = dict(checkpoint.weights.get("best", {}))
+        self.step = self._saved_step = state["step"]
+        self.best = state["best"]
+        self.latest = state["latest"]
+        self.window = Window(**state["window"])
+        self.wall_before = state["wall_s"]
+
+    def run(self, metrics_bytes: int = 0) -> None:
+        """Train to the end.
+
+        Args:
+            metrics_bytes: how much of an existing `metrics.jsonl` belongs to the steps before.
+
+        Raises:
+            StoppedError: told to stop; a checkpoint was written.
+            DivergedError: a loss or gradient that is not finite; no checkpoint was written.
+            ConfigError: out of memory.
+            VitreousError: the disk is full where a checkpoint must be written.
+        """
+        plan = self.plan
+        line = ProgressLine(
+            total_steps=plan.total_steps, steps_per_epoch=plan.steps_per_epoch, batch_size=plan.batch_size
+        )
+        self._log = MetricsLog(self.folder, size=metrics_bytes)
+        try:
+            with self.interruption.postponed(), line:
+                if self._saved_step < 0:
+                    self._save(must=True)
+                self._train(line)
+                self._save(must=True)
+        finally:
+            self._log.close()
+
+    def _train(self, line: ProgressLine) -> None:
+        plan = self.plan
+        batches = self.train.from_step(self.step)
+        last_save = before = time.perf_counter()
+        while self.step < plan.total_steps:
+            images, labels = next(batches)
+            x, targets = self.augment(images, labels, self.step)
+            got = time.perf_counter()
+            loss, norm = self._move(x, targets)
+            self.step += 1
+            now = time.perf_counter()
+            self.window.step_s += now - before
+            self.window.data_s += got - before
+            line.step(
+                self.step, loss=loss, lr=self.trainee.lr, norm=norm, step_s=now - before, data_s=got - before
+            )
+            last = self.step == plan.total_steps
+            if self.step % plan.log_steps == 0 or last:
+                self._log_training()
+            if self.step % plan.eval_steps == 0 or last:
+                self._validate(line)
+            stopping = self.interruption.requested is not None and not last
+            if stopping or time.perf_counter() - last_save >= self.saving.every_s:
+                self._save(must=stopping)
+                last_save = time.perf_counter()
+            if stopping:
+                raise StoppedError(
+                    f"stopped at step {self.step} of {plan.total_steps} with a checkpoint in {self.folder}; "
+                    "the same command continues",
+                    self.interruption.exit_code,
+                )
+            before = time.perf_counter()
+
+    def _move(self, images: Tensor, targets: Tensor) -> tuple[float, float]:
+        """One step; (loss, gradient norm) of it, or on a GPU of the step before."""
+        try:
+            measured = self.trainee.backward(images, targets, self.step)
+            if self._waits:
+                values = self._count(measured, self.step)  # before the weights move
+                self.trainee.update()
+                return values
+            self.trainee.update()
+            earlier, self._pending = self._pending, (measured, self.step)
+            return self._count(*earlier) if earlier else (math.nan, math.nan)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            shape, device = images.shape, str(self.trainee.device)
+        del images, targets  # the failed step's memory, before smaller ones are tried
+        fits = largest_that_fits(lambda size: self._attempt(size, shape), self.plan.batch_size)
+        raise ConfigError(out_of_memory_sentence(self.plan.batch_size, device, fits))
+
+    def _attempt(self, size: int, shape: torch.Size) -> None:
+        self.trainee.optimizer.zero_grad(set_to_none=True)
+        images = torch.zeros(size, *shape[1:], device=self.trainee.device)
+        self.trainee.forward_and_backward(images, torch.zeros(size, dtype=torch.int64, device=images.device))
+
+    def _settle(self) -> None:
+        """Read what is still on its way, so that nothing is saved or logged that was not looked at."""
+        if self._pending:
+            earlier, self._pending = self._pending, None
+            self._count(*earlier)
+
+    def _count(self, measured: Tensor, step: int) -> tuple[float, float]:
+        """Add a step to the means, or stop where it is not finite."""
+        loss, norm = measured.tolist()
+        scaled = self.plan.precision == "float16"  # its scaler skips steps whose gradients overflow
+        if not math.isfinite(loss) or not (math.isfinite(norm) or scaled):
+            self._diverged("loss" if not math.isfinite(loss) else "gradient norm", loss, norm, step)
+        self.window.steps += 1
+        self.window.loss += loss
+        self.window.norm += norm if math.isfinite(norm) else 0.0
+        return loss, norm
+
+    def _diverged(self, what: str, loss: float, norm: float, step: int) -> None:
+        lr = self.trainee.schedule.set(step)
+        newest = "none is written yet" if self._saved_step < 0 else f"step {self._saved_step} is kept"
+        value = loss if what == "loss" else norm
+        where = "" if what == "loss" else self._first_bad_gradient()
+        raise DivergedError(
+            f"{what} is {value} at step {step} (epoch {step / self.plan.steps_per_epoch:.2f}, "
+            f"lr {lr:.2e}){where}; training stopped, the last good checkpoint ({newest}) is in {self.folder / 'checkpoints'}; "
+            f"a lower learning rate such as --lr {self.plan.lr / 3:.1e} often helps"
+        )
+
+    def _first_bad_gradient(self) -> str:
+        for name, parameter in self.trainee.model.named_parameters():
+            if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all()):
+                return f", first in {name}"
+        return ""
+
+    def _log_training(self) -> None:
+        assert self._log is not None
+        self._settle()
+        window, self.window = self.window, Window()
+        steps = max(1, window.steps)
+        self.latest |= {"train/loss": window.loss / steps}
+        values = {
+            "train/loss": window.loss / steps,
+            "optim/lr": self.trainee.lr,
+            "optim/grad_norm": window.norm / steps,
+            "time/step_s": window.step_s / steps,
+            "time/data_s": window.data_s / steps,
+            "perf/img_s": steps * self.plan.batch_size / window.step_s,
+        }
+        self._log.write(self._keys(), values)
+
+    def _validate(self, line: ProgressLine) -> None:
+        assert self._log is not None
+        self._settle()
+        begin = time.perf_counter()
+        values: dict[str, float] = {}
+        candidates = {"val": self.trainee.model}
+        if self.trainee.average is not None:
+            candidates["val_ema"] = self.trainee.average.module
+        for name, model in candidates.items():
+            found = validate(model, self.val.all(), self.plan.preprocessing, precision=self.plan.precision)
+            if not math.isfinite(found["loss"]):
+                self._diverged(f"{name}/loss", found["loss"], math.nan, self.step - 1)
+            values |= {f"{name}/{key}": value for key, value in found.items()}
+            if self.best is None or (found["top1"], -found["loss"]) > (self.best["top1"], -self.best["loss"]):
+                self.best = {
+                    "step": self.step,
+                    "epoch": self.step / self.plan.steps_per_epoch,
+                    "weights": "averaged" if name == "val_ema" else "plain",
+                    **found,
+                }
+                self.best_weights = {
+                    key: value.detach().to("cpu", copy=True).contiguous()
+                    for key, value in model.state_dict().items()
+                }
+        self.latest |= values
+        self._log.write(self._keys(), values | {"time/val_s": time.perf_counter() - begin})
+        self._log.write_table()
+        averaged = f", averaged {100 * values['val_ema/top1']:.2f} %" if "val_ema/top1" in values else ""
+        assert self.best is not None
+        line.say(
+            f"epoch {self.step / self.plan.steps_per_epoch:.4g}/{self.plan.epochs:.4g}  "
+            f"train loss {self.latest.get('train/loss', math.nan):.4f}  val loss {values['val/loss']:.4f}  "
+            f"top-1 {100 * values['val/top1']:.2f} %{averaged}  best {100 * self.best['top1']:.2f} %"
+        )
+
+    def _save(self, *, must: bool) -> None:
+        """Write a checkpoint.
+
+        Args:
+            must: a full disk is an error; else it is a warning and training goes on.
+        """
+        if self.step == self._saved_step:
+            return
+        assert self._log is not None
+        self._settle()
+        try:
+            weights = self.trainee.weights()
+            if self.best_weights:
+                weights["best"] = self.best_weights
+            state = {
+                **self._keys(),
+                "metrics_bytes": self._log.sync(),
+                "best": self.best,
+                "latest": self.latest,
+                "window": vars(self.window),
+                "plan": self.plan.to_json(),
+            }
+            checkpoint = Checkpoint(weights=weights, optimizer=self.trainee.optimizer_state(), state=state)
+            save_checkpoint(self.folder / "checkpoints", checkpoint, keep=self.saving.keep)
+            self._saved_step = self.step
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            kept = "there is no earlier one" if self._saved_step < 0 else f"step {self._saved_step} is kept"
+            message = f"the disk is full: the checkpoint of step {self.step} could not be written, {kept}"
+            if must:
+                raise VitreousError(
+                    f"{message}; free some space and repeat the command to continue"
+                ) from error
+            logger.warning("%s; training goes on and tries again in %.0f s", message, self.saving.every_s)
+
+    def _keys(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "epoch": round(self.step / self.plan.steps_per_epoch, 4),
+            "samples": self.step * self.plan.batch_size,
+            "wall_s": round(self.wall_before + time.perf_counter() - self.begun, 3),
+        }

@@ -1,0 +1,49 @@
+"""`config.yaml`: the settings with every `auto` replaced, each choice with its reason behind it as a comment.
+
+It is a config file as any other: `vitreous train --config config.yaml` starts the same run elsewhere.
+"""
+
+import dataclasses
+import json
+
+import yaml
+
+from vitreous.training.plan import Plan
+from vitreous.training.settings import TrainSettings
+
+
+def resolved_yaml(settings: TrainSettings, plan: Plan) -> str:
+    """The text of `config.yaml`.
+
+    Args:
+        settings: as given.
+        plan: what came of them.
+    """
+    image = plan.config.image
+    timed = settings.time is not None
+    resolved = dataclasses.replace(
+        settings,
+        out=None,
+        fresh=False,
+        model=plan.config.name if plan.reasons.get("model") != "as described" else settings.model,
+        epochs="auto" if timed else round(plan.epochs),
+        batch_size=plan.batch_size,
+        lr=plan.lr,
+        precision=plan.precision,  # type: ignore[arg-type]
+        device=plan.device,
+        image_size=f"{image.height}x{image.width}",
+        compile=plan.compiled,
+        recipe=plan.recipe,
+        loading=dataclasses.replace(settings.loading, path=plan.loading_path),  # type: ignore[arg-type]
+    )
+    plain = json.loads(json.dumps(dataclasses.asdict(resolved)))
+    lines = []
+    section = ""
+    for line in yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=10_000).splitlines():
+        key = line.split(":")[0]
+        name = f"{section}.{key.strip()}" if line.startswith(" ") else key
+        if line.endswith(":"):
+            section = key
+        reason = plan.reasons.get(name)
+        lines.append(f"{line}  # {reason}" if reason and reason != "as given" else line)
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,106 @@
+"""A schedule that fits into a given time: measure a step, count how many fit, freeze the number.
+
+The steps that are measured are real ones (same model, same compiled graph, real batches) and leave no
+trace: weights are put back, optimizer and average are thrown away, and random draws depend on the step's
+number alone. The total includes validation, checkpoints and what was already spent on reading and
+compiling. Ours.
+"""
+
+import logging
+import math
+import re
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from vitreous.errors import ConfigError
+
+T = TypeVar("T")
+SAFETY = 0.97  # steps are measured on a machine that may be busier later
+FINISH_S = 2.0  # writing the model, pictures and tables at the end
+logger = logging.getLogger("vitreous")
+
+
+def parse_time(given: str) -> float:
+    """Seconds of `90s`, `10m`, `1h30m`, `2h` or a bare number of seconds.
+
+    Raises:
+        ConfigError: anything else.
+    """
+    text = given.strip().lower()
+    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?:in)?)?(?:(\d+(?:\.\d+)?)s?)?", text)
+    seconds = sum(
+        float(part or 0) * unit
+        for part, unit in zip(match.groups() if match else (), (3600, 60, 1), strict=False)
+    )
+    if seconds <= 0:
+        raise ConfigError(f"time {given!r} is not a time; 90s, 10m, 1h30m and 2h work")
+    return seconds
+
+
+def fit_steps(
+    budget_s: float,
+    *,
+    spent_s: float,
+    step_s: float,
+    validation_s: float,
+    eval_steps: int,
+) -> int:
+    """Optimizer steps that fit, at least 1.
+
+    Args:
+        budget_s: the whole time.
+        spent_s: used before the first step.
+        step_s: one step.
+        validation_s: one validation of all weights that are validated.
+        eval_steps: steps between validations; one more always comes at the end.
+    """
+    left = (budget_s - spent_s - validation_s - FINISH_S) * SAFETY
+    return max(1, math.floor(left / (step_s + validation_s / eval_steps)))
+
+
+def measure_step(
+    model: nn.Module,
+    take_step: Callable[[Tensor, Tensor, int], None],
+    batches: Iterator[tuple[Tensor, Tensor]],
+    *,
+    most_s: float,
+) -> float:
+    """Median seconds of a step, from the batch to the moved weights; the model is left as it was.
+
+    Args:
+        model: the weights that `take_step` moves.
+        take_step: (uint8 images, labels, step) → None.
+        batches: as `from_step(0)` gives them.
+        most_s: about how long to measure; the first two steps (compilation, first allocations) come on top.
+    """
+    device = next(model.parameters()).device
+    before = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    times: list[float] = []
+    begin = math.inf
+    for step in range(40):
+        if step == 2:
+            begin = time.perf_counter()
+        start = time.perf_counter()
+        images, labels = next(batches)
+        take_step(images, labels, step)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        if step >= 2:
+            times.append(time.perf_counter() - start)
+        if len(times) >= 3 and time.perf_counter() - begin > most_s:
+            break
+    model.load_state_dict(before)
+    model.zero_grad(set_to_none=True)
+    return statistics.median(times)
+
+
+def timed(function: Callable[[], T]) -> tuple[T, float]:
+    """What `function` returns, and its seconds."""
+    start = time.perf_counter()
+    result = function()
+    return result, time.perf_counter() - start
