@@ -204,11 +204,10 @@ def _not_there(text: str) -> str:
         return f"{text}: no parquet file matches"
     sets = ("digits", "torch/cifar10", "torch/cifar100", "torch/mnist", "torch/fashionmnist")
     parent = next(folder for folder in (path.parent, *path.parents) if folder.exists())
-    siblings = [entry.name for entry in parent.iterdir()] if parent.is_dir() else []
-    missing = path.relative_to(parent).parts[0] if path != parent else path.name
-    hint = did_you_mean(missing, siblings) or did_you_mean(text, sets)
-    if parent == path.parent and not hint:
-        hint = "; a folder of class folders, parquet files, torch/<name> or digits works"
+    near = [entry.name for entry in parent.iterdir()] if parent.is_dir() else []
+    missing = path.relative_to(parent).parts[0]
+    hint = did_you_mean(missing, [*sets, *near] if len(path.parts) == 1 else near)
+    hint = hint or "; a folder of class folders, parquet files, torch/<name> or digits works"
     return f"{path} does not exist; {parent.absolute()} does{hint}"
 
 

@@ -147,6 +147,10 @@ class Preprocessing:
         for name in ("channels", "height", "width"):
             if type(values[name]) is not int:
                 raise ConfigError(f"preprocessing: {name} is {values[name]!r}; a whole number works")
+        if type(values["crop_share"]) not in (int, float):
+            raise ConfigError(
+                f"preprocessing: crop_share is {values['crop_share']!r}; a number up to 1 works"
+            )
         if values["interpolation"] not in ("bicubic", "bilinear", "nearest"):
             raise ConfigError(
                 f"preprocessing: interpolation is {values['interpolation']!r}; "

@@ -112,7 +112,7 @@ def look(records: Records, rows: np.ndarray, what: str) -> Findings:
 
 def _read(path: Path, count: int) -> Findings:
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             findings = Findings(stored["state"], stored["height"], stored["width"])
         if len(findings.state) == count:
             return findings

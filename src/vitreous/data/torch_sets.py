@@ -71,7 +71,8 @@ def torch_set(name: str, *, download: bool = False) -> Source:
     name = name.removeprefix("torch/")
     known = {each.lower(): each for each in datasets.__all__ if hasattr(datasets, each)}
     if name.lower() not in known:
-        raise DataError(f"torch/{name}: torchvision has no such data set{did_you_mean(name, known)}")
+        near = did_you_mean(f"torch/{name}", [f"torch/{each}" for each in known])
+        raise DataError(f"torch/{name}: torchvision has no such data set{near}")
     factory = getattr(datasets, known[name.lower()])
     accepted = inspect.signature(factory).parameters
     if download and os.environ.get("VITREOUS_OFFLINE") == "1":
