@@ -58,12 +58,9 @@ def _print(answers: "list[Prediction]") -> None:
 
     rows = []
     for each in answers:
-        said = ", ".join(f"{name} {value:.1%}" for name, value in list(each.probabilities.items())[1:])
-        best = f"{each.probability:.1%}" if each.probability is not None else ""
-        rows.append((each.path, each.label or "unreadable", best, said if each.error is None else each.error))
-    print_table(
-        ("picture", "answer", "probability", "then"), [(a, b, f"{c:>6}", d) for a, b, c, d in rows], names=4
-    )
+        best, *others = [f"{name} {value:.1%}" for name, value in each.probabilities.items()] or [""]
+        rows.append((each.path, best or "unreadable", each.error or ", ".join(others)))
+    print_table(("picture", "answer", "then"), rows, names=3)
 
 
 def _write_csv(answers: "list[Prediction]", path: Path) -> None:

@@ -1,10 +1,8 @@
-"""Tables for a terminal: names to the left, numbers to the right, plain when the output is a file."""
+"""Tables for a terminal or a pipe: names to the left, numbers to the right, no line ever cut."""
 
 from collections.abc import Sequence
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from rich.cells import cell_len
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, names: int = 1) -> None:
@@ -15,14 +13,15 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, names:
         rows: cells as text.
         names: how many columns from the left are names, the others numbers.
     """
-    console = Console(highlight=False, soft_wrap=True)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place < names else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    # a line is never cut: what is piped on must be whole
-    console.print(table, width=max(console.width, console.measure(table).maximum), crop=False)
+    lines = [columns, *rows]
+    # in cells of a terminal: a Chinese letter takes two
+    widths = [max(cell_len(line[place]) for line in lines) for place in range(len(columns))]
+    for line in lines:
+        cells = []
+        for place, (cell, width) in enumerate(zip(line, widths, strict=True)):
+            space = " " * (width - cell_len(cell))
+            cells.append(cell + space if place < names else space + cell)
+        print("  ".join(cells).rstrip())
 
 
 def percent(share: float) -> str:

@@ -121,7 +121,7 @@ def _images(
     return given, name, split, opened.splits[split]
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _measure(
     classifier: Classifier, split: ImageSplit, batch_size: int, loading: Loading
 ) -> tuple[Measurement, tuple[Answer, ...]]:

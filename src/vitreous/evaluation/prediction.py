@@ -131,7 +131,9 @@ def _predict_batch(
             pixels.append(classifier.preprocessing.load(picture))
             readable.append(number)
         except DataError as error:
-            answers[number] = Prediction(names[number], None, None, {}, str(error))
+            answers[number] = Prediction(
+                names[number], None, None, {}, str(error).removeprefix(f"{names[number]}: ")
+            )
     if readable:
         batch = classifier.preprocessing.normalize(torch.stack(pixels).to(classifier.device))
         logits = classifier(batch.contiguous(memory_format=torch.channels_last)).float()
