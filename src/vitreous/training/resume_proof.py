@@ -1,10 +1,10 @@
 """Proof that a killed and continued run is the uninterrupted one, bit for bit: `vitreous selftest resume`.
 
-A tiny EIT trains on handwritten digits in a process of its own, with a checkpoint after every step. The process is
-killed with SIGKILL (which nothing can catch) again and again: at random moments of random steps, every second time as
-soon as a checkpoint is seen being written. The same command is repeated after each kill. At the end all weights
-(plain, averaged, best, delivered) must be equal byte for byte to those of a run that nobody disturbed, and so must
-every line of the metrics, times left out.
+A tiny EIT trains on handwritten digits in a process of its own, with a checkpoint after every step. The
+process is killed with SIGKILL (which nothing can catch) again and again: at random moments of random steps,
+every second time as soon as a checkpoint is seen being written. The same command is repeated after each
+kill. At the end all weights (plain, averaged, best, delivered) must be equal byte for byte to those of a
+run that nobody disturbed, and so must every line of the metrics, times left out.
 """
 
 import contextlib
@@ -97,7 +97,9 @@ def prove_resume(
         done = []
         for number, target in enumerate(targets):
             found = broken.kill(target, in_writing=number % 2 == 1, delay_s=chance.uniform(0, 0.03))
-            logger.info("kill %d of %d at step %d%s", number + 1, kills, found[0], ", writing" if found[1] else "")
+            logger.info(
+                "kill %d of %d at step %d%s", number + 1, kills, found[0], ", writing" if found[1] else ""
+            )
             done.append(found)
         broken.finish()
         return ResumeProof(
@@ -180,6 +182,7 @@ def _run(folder: Path, epochs: int, compiled: bool) -> _Child:
             "out": str(folder),
             "epochs": epochs,
             "batch_size": 16,
+            "lr": 5e-3,
             "compile": compiled,
             "device": "cpu",
             "recipe": {"dropout": 0.1, "attention_dropout": 0.1, "erasing": 0.1},
@@ -202,7 +205,9 @@ def _differences(one: Path, other: Path) -> list[str]:
         lines = [[_timeless(event) for event in read_events(run / name)] for run in (one, other)]
         if len(lines[0]) != len(lines[1]):
             found.append(f"{name} has {len(lines[1])} lines instead of {len(lines[0])}")
-        found += [f"{name} line {n}: {b} instead of {a}" for n, (a, b) in enumerate(zip(*lines), 1) if a != b][:3]
+        found += [
+            f"{name} line {n}: {b} instead of {a}" for n, (a, b) in enumerate(zip(*lines), 1) if a != b
+        ][:3]
     return found
 
 

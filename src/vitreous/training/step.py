@@ -66,7 +66,7 @@ class TrainStep:
         self.average: AveragedModel | None = None
         if ema_decay is not None:
             self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
-        self._forward = forward or model
+        self._forward: Callable[[Tensor], Tensor] = model if forward is None else forward
         self._recipe = recipe
         self._seed = seed
         self._parameters = [each for each in model.parameters() if each.requires_grad]

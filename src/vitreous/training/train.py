@@ -39,7 +39,6 @@ from vitreous.redaction import redact
 from vitreous.training import automatic
 from vitreous.training.checkpoint import Checkpoint, load_newest, remove_unfinished
 from vitreous.training.command import as_command
-from vitreous.training.curves import draw_curves
 from vitreous.training.environment import describe_environment
 from vitreous.training.interruption import Interruption
 from vitreous.training.loop import FULL, Loop
@@ -446,6 +445,8 @@ class _Run:
 
     def _finish(self, loop: Loop) -> TrainResult:
         """Deliver the best weights, draw, and tell."""
+        from vitreous.training.curves import draw_curves  # matplotlib: only where a run gets this far
+
         plan, folder = loop.plan, self.folder
         assert loop.best is not None
         model = build(plan.config)
