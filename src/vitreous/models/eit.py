@@ -48,8 +48,8 @@ SIZES: dict[str, dict[str, int]] = {
     "large": {**STEM, "width": 464, "depth": 12, "heads": 16},
     # The released class's own defaults; that they are the paper's small-image model is an inference.
     "small_image": {"kernel": 3, "stride": 1, "pool": 4, "width": 250, "depth": 5, "heads": 10},
-    # Ours, for images of 8 to 16 pixels.
-    "digits": {"kernel": 3, "stride": 1, "pool": 1, "width": 96, "depth": 5, "heads": 4},
+    # Ours, for images of 8 to 16 pixels (4×4 to 8×8 tokens).
+    "digits": {"kernel": 3, "stride": 1, "pool": 2, "width": 96, "depth": 5, "heads": 4},
 }
 
 
