@@ -2,12 +2,18 @@
 
 import pytest
 
+CHECKED = [
+    "vitreous.parts",
+    "vitreous.models",
+    *(f"vitreous.data.{module}" for module in ("augment", "crop", "erase", "preprocessing")),
+]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--check-shapes",
         action="store_true",
-        help="check every annotated shape in vitreous.parts and vitreous.models at run time (eager only)",
+        help="check every annotated shape of parts, models and data at run time (eager only)",
     )
 
 
@@ -17,7 +23,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         from tests import shape_checks  # found by its name below, which only works once it is imported
 
-        install_import_hook(["vitreous.parts", "vitreous.models"], f"{shape_checks.__name__}.checked")
+        install_import_hook(CHECKED, f"{shape_checks.__name__}.checked")
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,7 @@ def equal(one, other):
 
 def test_batches_hold_the_images_that_their_labels_belong_to(data):
     train = data.splits["train"]
-    pixels = {train.labels[i]: set() for i in range(len(train))}
+    pixels: dict[int, set[bytes]] = {label: set() for label in train.labels}
     for i in range(len(train)):
         pixels[train.labels[i]].add(FIT.to_uint8(train.image(i)).numpy().tobytes())
     for images, labels in taken(batches(data), 0, 10):

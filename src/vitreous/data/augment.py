@@ -12,6 +12,7 @@ run came there from the start or from a checkpoint.
 """
 
 import torch
+from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 from torchvision.transforms import v2
 
@@ -107,17 +108,25 @@ class Augmentation:
         """Whether targets are probabilities (batch, classes) rather than labels (batch,)."""
         return self._mix is not None
 
-    def __call__(self, images: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self,
+        images: UInt8[Tensor, "batch channels rows columns"],
+        labels: Int64[Tensor, " batch"],
+        step: int,
+    ) -> tuple[
+        Float32[Tensor, "batch channels height width"],
+        Int64[Tensor, " batch"] | Float32[Tensor, "batch classes"],
+    ]:
         """Augment the batch of a step.
 
         Args:
-            images: uint8 (batch, channels, rows, columns), as stored; on any device.
-            labels: int64 (batch,).
+            images: as stored; on any device.
+            labels: positions in the class map.
             step: which draw; equal steps give equal results, bit for bit.
 
         Returns:
-            float32 (batch, channels, *size) normalised, and the targets: the labels, or, where batches
-            are mixed at all, float32 probabilities (batch, classes).
+            The images at the model's size, normalised, and the targets: the labels, or, where batches
+            are mixed at all, probabilities.
         """
         seed = stream_seed(self._seed, "augment", step)
         with torch.random.fork_rng(devices=[]):

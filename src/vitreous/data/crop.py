@@ -12,23 +12,30 @@ import math
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64, Shaped, UInt8
 from torch import Tensor
 
+Windows = tuple[
+    Float[Tensor, " batch"], Float[Tensor, " batch"], Float[Tensor, " batch"], Float[Tensor, " batch"]
+]
 TRIES = 10  # draws before falling back to the whole image, as torchvision
 
 
-def shifted(images: Tensor, top: Tensor, left: Tensor, mirrored: Tensor, padding: int) -> Tensor:
+def shifted(
+    images: Shaped[Tensor, "batch channels rows columns"],
+    top: Int64[Tensor, " batch"],
+    left: Int64[Tensor, " batch"],
+    mirrored: Bool[Tensor, " batch"],
+    padding: int,
+) -> Shaped[Tensor, "batch channels rows columns"]:
     """Windows of the images' own size out of the padded images.
 
     Args:
-        images: (batch, channels, rows, columns), any type.
-        top: int64 (batch,), first row of the window in the padded image, 0 to 2·padding.
-        left: int64 (batch,), first column, 0 to 2·padding; `padding` is the image as it was.
-        mirrored: bool (batch,).
+        images: of any type.
+        top: first row of the window in the padded image, 0 to 2·padding.
+        left: first column, 0 to 2·padding; `padding` is the image as it was.
+        mirrored: which images to turn left to right.
         padding: black pixels around the image.
-
-    Returns:
-        (batch, channels, rows, columns)
     """
     batch, channels, rows, columns = images.shape
     device = images.device
@@ -41,9 +48,7 @@ def shifted(images: Tensor, top: Tensor, left: Tensor, mirrored: Tensor, padding
     return padded.flatten(2).gather(2, index).view(images.shape)
 
 
-def draw_windows(
-    batch: int, shape: tuple[int, int], smallest: float, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def draw_windows(batch: int, shape: tuple[int, int], smallest: float, generator: torch.Generator) -> Windows:
     """Top, left, height and width of a random window for each image, in pixels, not rounded.
 
     Args:
@@ -67,21 +72,18 @@ def draw_windows(
 
 
 def resized(
-    images: Tensor,
-    windows: tuple[Tensor, Tensor, Tensor, Tensor],
-    mirrored: Tensor,
+    images: UInt8[Tensor, "batch channels rows columns"],
+    windows: Windows,
+    mirrored: Bool[Tensor, " batch"],
     size: tuple[int, int],
-) -> Tensor:
+) -> UInt8[Tensor, "batch channels new_rows new_columns"]:
     """Each image's window scaled to `size`.
 
     Args:
-        images: uint8 (batch, channels, rows, columns).
+        images: as stored.
         windows: top, left, height and width of `draw_windows`.
-        mirrored: bool (batch,).
+        mirrored: which images to turn left to right.
         size: rows and columns of the result.
-
-    Returns:
-        uint8 (batch, channels, *size)
     """
     rows, columns = images.shape[2:]
     top, left, height, width = (value.to(images.device) for value in windows)

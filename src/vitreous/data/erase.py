@@ -8,17 +8,23 @@ erases one rectangle a batch: hence ours. A rectangle that would not fit is cut 
 import math
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 AREA = (0.02, 1 / 3)
 RATIO = (0.3, 3.3)
 
 
-def erase(images: Tensor, probability: float, generator: torch.Generator, noise: torch.Generator) -> Tensor:
+def erase(
+    images: Float[Tensor, "batch channels rows columns"],
+    probability: float,
+    generator: torch.Generator,
+    noise: torch.Generator,
+) -> Float[Tensor, "batch channels rows columns"]:
     """The images, changed in place where a rectangle was erased.
 
     Args:
-        images: float (batch, channels, rows, columns), normalised.
+        images: normalised.
         probability: share of images that lose a rectangle, 0 to 1.
         generator: of the CPU, for the rectangles.
         noise: of the images' device, for their filling.

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float32, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -62,7 +63,7 @@ class Preprocessing:
         if not 0 < self.crop_share <= 1:
             raise ConfigError(f"preprocessing: crop_share is {self.crop_share}; above 0 and up to 1 works")
 
-    def to_uint8(self, image: Image.Image) -> Tensor:
+    def to_uint8(self, image: Image.Image) -> UInt8[Tensor, "channels height width"]:
         """A Pillow image of any size, mode and orientation to uint8 (channels, height, width).
 
         The image itself is turned upright (its EXIF orientation applied).
@@ -72,7 +73,7 @@ class Preprocessing:
         """
         return self.fit(upright(image))
 
-    def fit(self, image: Image.Image) -> Tensor:
+    def fit(self, image: Image.Image) -> UInt8[Tensor, "channels height width"]:
         """The same for an image that is upright and `L` or `RGB` already, as splits hand them out."""
         image = to_channels(image, self.channels)
         if image.size != (self.width, self.height):
@@ -89,12 +90,14 @@ class Preprocessing:
         top = (image.height - self.height * scale) / 2
         return left, top, left + self.width * scale, top + self.height * scale
 
-    def normalize(self, images: Tensor) -> Tensor:
-        """Uint8 (batch, channels, height, width) on any device to float32, (x/255 − mean)/std."""
+    def normalize(
+        self, images: UInt8[Tensor, "batch channels height width"]
+    ) -> Float32[Tensor, "batch channels height width"]:
+        """(x/255 − mean)/std, on whatever device the images are."""
         scale, shift = _affine(self.mean, self.std, images.device)
         return images.to(torch.float32).mul_(scale).add_(shift)
 
-    def load(self, image: ImageLike) -> Tensor:
+    def load(self, image: ImageLike) -> UInt8[Tensor, "channels height width"]:
         """A path, Pillow image, array or tensor to uint8 (channels, height, width).
 
         Arrays are (rows, columns) or (rows, columns, channels), tensors (channels, rows, columns);
