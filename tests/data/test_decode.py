@@ -29,7 +29,7 @@ def test_a_palette_image_is_looked_up():
 
 
 def test_a_palette_of_greys_is_a_grey_image():
-    image = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8), "P")
+    image = Image.frombytes("P", (8, 8), bytes(range(64)))
     image.putpalette([value for grey in range(256) for value in (255 - grey,) * 3])
     read = upright(reopened(image, "PNG"))
     assert read.mode == "L"

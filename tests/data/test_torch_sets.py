@@ -32,7 +32,9 @@ def test_a_set_that_is_there_opens_with_its_names(home):
 
 
 def test_a_set_that_is_not_there_is_not_fetched_unasked(home):
-    with pytest.raises(DataError, match=r"torch/cifar10: its files are not under .*--loading\.download"):
+    with pytest.raises(
+        DataError, match=r"torch/cifar10: its files are not complete under .*--loading\.download"
+    ):
         open_images("torch/cifar10")
     assert not list(home.rglob("*.gz"))
 

@@ -189,7 +189,10 @@ def find_source(given: Sequence[str], loading: Loading) -> Source:
         if not found and len(given) == 1 and path.is_dir():
             from vitreous.data.folder import folder
 
-            return folder(path)
+            try:
+                return folder(path)
+            except OSError as error:
+                raise DataError(f"{error.filename or path}: cannot be opened ({error.strerror})") from error
         if not found:
             raise DataError(_not_there(each))
         files += found

@@ -97,7 +97,11 @@ class _ParquetFile:
         try:
             file = pq.ParquetFile(path, memory_map=True)
         except (pa.ArrowInvalid, OSError) as error:
-            raise DataError(f"{path}: not a readable parquet file ({error})") from error
+            reason = str(error).split(". ")[0]
+            raise DataError(
+                f"{path}: not a readable parquet file ({reason}); a folder of class folders, parquet files, "
+                "torch/<name> or digits works"
+            ) from error
         with file:
             schema = file.schema_arrow
             features = _features(schema)

@@ -92,7 +92,7 @@ def torch_set(name: str, *, download: bool = False) -> Source:
             if split != "train" and parts:
                 continue  # a set may have no such split
             raise DataError(
-                f"torch/{name}: its files are not under {cache_folder() / 'torch'} ({error}); "
+                f"torch/{name}: its files are not complete under {cache_folder() / 'torch'}; "
                 "put them there, or add --loading.download to fetch them"
             ) from error
         except ValueError:
@@ -100,7 +100,7 @@ def torch_set(name: str, *, download: bool = False) -> Source:
         except TypeError as error:
             raise DataError(f"torch/{name}: not a set of single images with one label ({error})") from error
     if not parts:
-        raise DataError(f"torch/{name}: no split of it could be opened")
+        raise DataError(f"torch/{name}: it needs options of its own; convert it to class folders or parquet")
     return Source(parts=parts, writing=name.lower() in WRITING)
 
 
