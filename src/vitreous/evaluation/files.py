@@ -60,7 +60,7 @@ def write_files(
         result.confusion,
         result.classes,
         result.folder / "confusion.png",
-        f"{name} on {split}: {right:.2%} of {len(result.answers):,} images right",
+        f"{name} on {split}: {100 * right:.2f} % of {len(result.answers):,} images right",
     )
     _draw_mistakes(result, classifier, images, result.folder / "mistakes.png")
 
@@ -71,7 +71,7 @@ def _draw_mistakes(result: EvaluationResult, classifier: Classifier, images: Ima
     tiles = []
     for number in worst:
         answer = result.answers[number]
-        said = f"{answer.probability:.0%}: {shorten(answer.predicted, 20)}"
+        said = f"said: {_answer(answer.predicted, answer.probability, 15)}"
         tiles.append(
             Tile(
                 _as_image(classifier.preprocessing.to_uint8(images.image(number))),
@@ -99,13 +99,17 @@ def draw_predictions(
             tiles.append(Tile(None, (name,)))
             continue
         seen = _as_image(classifier.preprocessing.load(picture))
-        tiles.append(Tile(seen, (name, f"{answer.probability:.0%}: {shorten(answer.label, 20)}")))
+        tiles.append(Tile(seen, (name, _answer(answer.label, answer.probability or 0, 20))))
     shown = (
         f"{len(tiles)} of {len(answers):,} pictures"
         if len(tiles) < len(answers)
         else f"{len(tiles)} pictures"
     )
     draw_grid(tiles, path, f"{classifier.config.name}: {shown}, as the model sees them")
+
+
+def _answer(label: str, probability: float, most: int) -> str:
+    return f"{shorten(label, most)}, {100 * probability:.0f} %"
 
 
 def _as_image(pixels: Tensor) -> Image.Image:

@@ -53,7 +53,7 @@ def draw_confusion(confusion: np.ndarray, classes: Sequence[str], path: Path, ti
     axes.set_ylabel("true", fontsize=11)
     bar = figure.colorbar(shown, ax=axes, fraction=0.035, pad=0.02)
     bar.set_label("share of the true class", fontsize=10)
-    bar.set_ticks(SHADES, labels=[f"{each:.0%}" for each in SHADES])
+    bar.set_ticks(SHADES, labels=[f"{100 * each:.0f} %" for each in SHADES])
     if count <= MOST_NAMED:
         size = float(np.clip(72 * side / count * 0.62, 5, 10))
         names = [shorten(name) for name in classes]
