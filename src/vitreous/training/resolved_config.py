@@ -42,7 +42,7 @@ def resolved_yaml(settings: TrainSettings, plan: Plan) -> str:
     for line in yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=10_000).splitlines():
         key = line.split(":")[0]
         name = f"{section}.{key.strip()}" if line.startswith(" ") else key
-        if line.endswith(":"):
+        if line.endswith(":") and not line.startswith(" "):
             section = key
         reason = plan.reasons.get(name)
         lines.append(f"{line}  # {reason}" if reason and reason != "as given" else line)

@@ -62,9 +62,10 @@ class ResumeProof:
         inside = sum(step % self.steps_per_epoch != 0 for step, _ in self.kills)
         verdict = "bit-equal" if self.equal else "NOT equal"
         return (
-            f"{len(self.kills)} × SIGKILL in {self.steps} steps ({inside} in mid-epoch, {writing} while a checkpoint "
-            f"was being written){', compiled' if self.compiled else ''}: weights and metrics are {verdict} to the "
-            f"uninterrupted run ({self.seconds:.0f} s)" + "".join(f"\n  {each}" for each in self.differences)
+            f"{len(self.kills)} × SIGKILL in {self.steps} steps ({inside} in mid-epoch, {writing} while a "
+            f"checkpoint was being written){', compiled' if self.compiled else ''}: weights and metrics are "
+            f"{verdict} to the uninterrupted run ({self.seconds:.0f} s)"
+            + "".join(f"\n  {each}" for each in self.differences)
         )
 
 
@@ -134,7 +135,7 @@ class _Child:
             raise self._failed("ended with an error")
 
     def kill(self, target: int, *, in_writing: bool, delay_s: float) -> tuple[int, bool]:
-        """Start, wait for step `target`, kill; the newest whole checkpoint, and whether one was half written."""
+        """Start, wait for step `target`, kill; newest checkpoint, and whether one was half written."""
         process = self.start()
         try:
             self._wait(process, lambda: self._newest() >= target)
@@ -201,14 +202,14 @@ def _differences(one: Path, other: Path) -> list[str]:
     for name in names:
         if not (other / name).exists() or (one / name).read_bytes() != (other / name).read_bytes():
             found.append(f"{name} differs")
-    for name in ("metrics.jsonl",):
-        lines = [[_timeless(event) for event in read_events(run / name)] for run in (one, other)]
-        if len(lines[0]) != len(lines[1]):
-            found.append(f"{name} has {len(lines[1])} lines instead of {len(lines[0])}")
-        found += [
-            f"{name} line {n}: {b} instead of {a}" for n, (a, b) in enumerate(zip(*lines), 1) if a != b
-        ][:3]
-    return found
+    events = "metrics.jsonl"
+    whole, broken = ([_timeless(event) for event in read_events(run / events)] for run in (one, other))
+    if len(whole) != len(broken):
+        found.append(f"{events} has {len(broken)} lines instead of {len(whole)}")
+    pairs = enumerate(zip(whole, broken, strict=False), 1)
+    return (
+        found + [f"{events} line {at}: {new} instead of {old}" for at, (old, new) in pairs if old != new][:3]
+    )
 
 
 def _timeless(event: dict[str, Any]) -> dict[str, Any]:

@@ -44,8 +44,11 @@ class RunFolder:
         self.settings = settings
         self.continuing = continuing
         self._made_here = not path.exists()
-        path.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(path)
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be written: {error.strerror}; give another --out") from None
         self.state: dict[str, Any] = read_state(path) if continuing else {}
         if not continuing:
             write_text(path / INPUT, as_yaml(settings))
@@ -144,8 +147,8 @@ def open_run_folder(settings: TrainSettings) -> RunFolder:
     changed = list(differences(path, settings))
     if changed:
         raise ResumeMismatch(
-            f"{path} belongs to a run with other settings ({'; '.join(changed)}); repeat its command to continue "
-            "it, give another --out, or --fresh to start over and keep the old folder aside"
+            f"{path} belongs to a run with other settings ({'; '.join(changed)}); repeat its command to "
+            "continue it, give another --out, or --fresh to start over and keep the old folder aside"
         )
     return RunFolder(path, settings, continuing=True)
 

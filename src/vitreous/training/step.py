@@ -26,6 +26,7 @@ from vitreous.training.loss import classification_loss
 from vitreous.training.optimizer import Schedule, make_optimizer
 from vitreous.training.recipe import Recipe
 
+Forward = Callable[[Tensor], Tensor]
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -53,7 +54,7 @@ class TrainStep:
         seed: int,
         precision: str = "float32",
         ema_decay: float | None = None,
-        forward: Callable[[Tensor], Tensor] | None = None,
+        forward: Forward | None = None,
     ) -> None:
         self.device = next(model.parameters()).device
         self.model = model.to(memory_format=torch.channels_last)
@@ -66,7 +67,7 @@ class TrainStep:
         self.average: AveragedModel | None = None
         if ema_decay is not None:
             self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
-        self._forward: Callable[[Tensor], Tensor] = model if forward is None else forward
+        self._forward: Forward = model if forward is None else forward
         self._recipe = recipe
         self._seed = seed
         self._parameters = [each for each in model.parameters() if each.requires_grad]

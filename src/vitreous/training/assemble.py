@@ -1,0 +1,98 @@
+"""From a plan to the things that train: model, step, batches and augmentation."""
+
+import dataclasses
+
+import torch
+from torch import nn
+
+from vitreous.data.augment import Augmentation
+from vitreous.data.batches import Batches, make_batches
+from vitreous.data.images import ImageData
+from vitreous.data.loading import Loading
+from vitreous.data.statistics import training_storage
+from vitreous.data.streams import stream_seed
+from vitreous.models.vision_transformer import build
+from vitreous.training.plan import Plan
+from vitreous.training.step import Forward, TrainStep
+
+SMALLEST_VALIDATION_BATCH = 128
+
+
+def make_model(plan: Plan) -> tuple[nn.Module, Forward]:
+    """The model on its device with its first weights, and what computes its logits (compiled or not)."""
+    torch.manual_seed(stream_seed(plan.seed, "init"))
+    rates = plan.recipe
+    model = build(
+        plan.config,
+        dropout=rates.dropout,
+        attention_dropout=rates.attention_dropout,
+        drop_path=rates.drop_path,
+    ).to(plan.device)
+    return model, torch.compile(model, dynamic=False) if plan.compiled else model
+
+
+def make_step(plan: Plan, model: nn.Module, forward: Forward | None = None) -> TrainStep:
+    """The optimizer step that a plan describes, over a built model on its device."""
+    return TrainStep(
+        model,
+        plan.recipe,
+        lr=plan.lr,
+        total_steps=plan.total_steps,
+        seed=plan.seed,
+        precision=plan.precision,
+        ema_decay=float(plan.recipe.ema_decay) if plan.recipe.ema else None,
+        forward=forward,
+    )
+
+
+def make_augmentation(plan: Plan) -> Augmentation:
+    """The augmentation that a plan describes."""
+    recipe, image = plan.recipe, plan.config.image
+    return Augmentation(
+        seed=plan.seed,
+        size=(image.height, image.width),
+        classes=len(plan.classes),
+        preprocessing=plan.preprocessing,
+        crop=recipe.crop,
+        padding=int(recipe.padding),
+        smallest_crop=recipe.smallest_crop,
+        flip=bool(recipe.flip),
+        randaugment=recipe.randaugment,
+        randaugment_magnitude=recipe.randaugment_magnitude,
+        erasing=recipe.erasing,
+        mixup=recipe.mixup,
+        cutmix=recipe.cutmix,
+        mix_probability=recipe.mix_probability,
+    )
+
+
+def make_train_batches(plan: Plan, data: ImageData, loading: Loading) -> Batches:
+    """Batches of the training images, stored at the size that augmentation starts from."""
+    return make_batches(
+        data.splits["train"],
+        plan.preprocessing,
+        batch_size=plan.batch_size,
+        seed=plan.seed,
+        device=plan.device,
+        loading=_as_planned(plan, loading),
+        train=True,
+        storage=training_storage(plan.preprocessing, plan.recipe.crop),
+    )
+
+
+def make_val_batches(plan: Plan, data: ImageData, loading: Loading) -> Batches:
+    """All validation images in order."""
+    split = data.splits["val"]
+    return make_batches(
+        split,
+        plan.preprocessing,
+        batch_size=min(max(plan.batch_size, SMALLEST_VALIDATION_BATCH), len(split)),
+        seed=plan.seed,
+        device=plan.device,
+        loading=_as_planned(plan, loading),
+        train=False,
+    )
+
+
+def _as_planned(plan: Plan, loading: Loading) -> Loading:
+    return dataclasses.replace(loading, path=plan.loading_path)  # type: ignore[arg-type]

@@ -1,0 +1,157 @@
+"""The plan of a new run: every rule of `automatic.py` applied in order, then the length."""
+
+import dataclasses
+import itertools
+import logging
+import time
+
+import torch
+from torch import nn
+
+from vitreous.analysis.cost import cost
+from vitreous.data.augment import Augmentation
+from vitreous.data.batches import Batches, choose_path
+from vitreous.data.images import ImageData
+from vitreous.data.statistics import fit_preprocessing, training_storage
+from vitreous.training import automatic
+from vitreous.training.assemble import make_step
+from vitreous.training.machine import look_at_machine
+from vitreous.training.plan import Plan
+from vitreous.training.settings import TrainSettings
+from vitreous.training.step import Forward
+from vitreous.training.time_budget import fit_steps, measure_step, parse_time
+from vitreous.training.validation import validate
+
+logger = logging.getLogger("vitreous")
+
+
+def decide(settings: TrainSettings, data: ImageData) -> Plan:
+    """The plan of a new run; with `time` its length is still to be measured (`total_steps` 0).
+
+    Raises:
+        ConfigError: anything that cannot be trained: said before the first batch.
+    """
+    reasons = automatic.Reasons()
+    machine = look_at_machine()
+    images = len(data.splits["train"])
+    device = automatic.choose_device(settings, machine, reasons)
+    config = automatic.choose_model(settings, data, device, reasons)
+    counted = cost(config)  # also builds it once without values: sizes that do not fit fail here
+    warning = automatic.token_warning(config)
+    if warning:
+        logger.warning("%s", warning)
+    precision = automatic.choose_precision(settings, device, machine, reasons)
+    batch_size, warning = automatic.choose_batch_size(settings, images, config, device, reasons)
+    if warning:
+        logger.warning("%s", warning)
+    lr = automatic.choose_lr(settings, batch_size, reasons)
+    recipe = automatic.choose_recipe(settings.recipe, config, data, reasons)
+    steps_per_epoch = images // batch_size
+    if settings.time is None:
+        epochs = automatic.choose_epochs(settings, images, device, reasons)
+        total_steps = epochs * steps_per_epoch
+        recipe = automatic.choose_ema_decay(recipe, total_steps, reasons)
+    else:
+        epochs, total_steps = 0, 0
+    seconds = automatic.estimated_seconds(settings, counted.macs, epochs * images, device, machine)
+    compiled = automatic.choose_compile(settings, device, precision, seconds, machine, reasons)
+    preprocessing, reasons.sentences["preprocessing"] = fit_preprocessing(
+        data.splits["train"],
+        channels=config.image.channels,
+        height=config.image.height,
+        width=config.image.width,
+        crop=recipe.crop,
+        loading=settings.loading,
+    )
+    path, reasons.sentences["loading.path"] = choose_path(
+        len(data.splits["train"].pool), training_storage(preprocessing, recipe.crop), settings.loading
+    )
+    return Plan(
+        config=config,
+        preprocessing=preprocessing,
+        recipe=recipe,
+        device=device,
+        precision=precision,
+        compiled=compiled,
+        threads=torch.get_num_threads(),
+        batch_size=batch_size,
+        lr=lr,
+        seed=settings.seed,
+        deterministic=settings.deterministic,
+        steps_per_epoch=steps_per_epoch,
+        total_steps=total_steps,
+        eval_steps=settings.eval_every * steps_per_epoch,
+        log_steps=max(1, min(50, steps_per_epoch)),
+        loading_path=path,
+        classes=data.classes,
+        fingerprint=data.fingerprint,
+        reasons=reasons.sentences,
+    )
+
+
+def fit_into_time(
+    settings: TrainSettings,
+    plan: Plan,
+    model: nn.Module,
+    forward: Forward,
+    train_batches: Batches,
+    val_batches: Batches,
+    augment: Augmentation,
+    begun: float,
+) -> Plan:
+    """The plan with the number of steps that fit into `settings.time`.
+
+    Args:
+        settings: of the run.
+        plan: without a length.
+        model: left as it is found.
+        forward: the same, perhaps compiled.
+        train_batches: of the run.
+        val_batches: of the run.
+        augment: of the run.
+        begun: `time.perf_counter()` when the run began.
+    """
+    assert settings.time is not None
+    budget_s = parse_time(settings.time)
+    long = dataclasses.replace(
+        plan,
+        total_steps=1_000_000,
+        recipe=dataclasses.replace(plan.recipe, ema_decay=0.5 if plan.recipe.ema else "auto"),
+    )
+    throwaway = make_step(long, model, forward)
+
+    def take_step(images: torch.Tensor, labels: torch.Tensor, step: int) -> None:
+        throwaway.backward(*augment(images, labels, step), step)
+        throwaway.update()
+
+    step_s = measure_step(model, take_step, train_batches.from_step(0), most_s=0.03 * budget_s)
+    validation_s = _measure_validation(plan, model, val_batches)
+    total_steps = fit_steps(
+        budget_s,
+        spent_s=time.perf_counter() - begun,
+        step_s=step_s,
+        validation_s=validation_s,
+        eval_steps=plan.eval_steps,
+    )
+    reasons = automatic.Reasons(dict(plan.reasons))
+    reasons.sentences["epochs"] = (
+        f"{total_steps:,} steps fit into {settings.time}: a step takes {1e3 * step_s:.0f} ms, "
+        f"a validation {validation_s:.1f} s, {time.perf_counter() - begun:.0f} s went into preparation"
+    )
+    recipe = automatic.choose_ema_decay(plan.recipe, total_steps, reasons)
+    if total_steps < plan.steps_per_epoch:
+        logger.warning(
+            "%s is only %.2f passes over the training images; give more --time or a smaller --model",
+            settings.time, total_steps / plan.steps_per_epoch,
+        )  # fmt: skip
+    return dataclasses.replace(plan, total_steps=total_steps, recipe=recipe, reasons=reasons.sentences)
+
+
+def _measure_validation(plan: Plan, model: nn.Module, batches: Batches) -> float:
+    """About how long one validation takes, of the weights and their average."""
+    count = min(3, batches.steps_per_epoch)
+    for most in (1, count):  # the first pass warms up
+        start = time.perf_counter()
+        validate(model, itertools.islice(batches.all(), most), plan.preprocessing, precision=plan.precision)
+    seconds = (time.perf_counter() - start) / count * batches.steps_per_epoch
+    return seconds * (2 if plan.recipe.ema else 1)

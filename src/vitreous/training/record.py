@@ -1,0 +1,97 @@
+"""What a run tells about itself: the decisions on screen, `data.json`, the card's provenance."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vitreous.analysis.cost import Cost
+from vitreous.data.images import ImageData
+from vitreous.redaction import redact
+from vitreous.training.command import as_command
+from vitreous.training.environment import describe_environment
+from vitreous.training.plan import Plan
+from vitreous.training.settings import TrainSettings
+
+
+def decisions(plan: Plan, counted: Cost) -> Iterator[str]:
+    """One line for each resolved value with its reason."""
+    image, why = plan.config.image, plan.reasons
+    recipe = plan.recipe
+    rows = [
+        (
+            "model",
+            f"{plan.config.name}, {counted.parameters:,} parameters, {counted.macs / 1e6:,.1f} MMACs",
+        ),
+        ("image_size", f"{image.height}×{image.width}, {image.channels} channel{'s' * (image.channels > 1)}"),
+        ("device", f"{plan.device}, {plan.threads} threads" if plan.device == "cpu" else plan.device),
+        ("precision", plan.precision),
+        ("compile", "on" if plan.compiled else "off"),
+        ("loading.path", plan.loading_path),
+        ("batch_size", f"{plan.batch_size}, {plan.steps_per_epoch} steps an epoch"),
+        ("epochs", f"{plan.epochs:.4g}, {plan.total_steps:,} steps"),
+        ("lr", f"{plan.lr:.2g}"),
+        ("recipe.crop", f"{recipe.crop}" + (f", {recipe.padding} px" if recipe.crop == "pad" else "")),
+        ("recipe.flip", "on" if recipe.flip else "off"),
+        *([("recipe.ema_decay", str(recipe.ema_decay))] if recipe.ema else []),
+    ]
+    for name, value in rows:
+        yield f"{name:<16} {value}" + (f"  ({why[name]})" if name in why else "")
+    yield f"{'seed':<16} {plan.seed}"
+
+
+def describe_data(data: ImageData, plan: Plan) -> dict[str, Any]:
+    """The content of `data.json`."""
+    counts = {
+        name: dict(
+            zip(
+                data.classes,
+                torch.bincount(torch.from_numpy(split.labels), minlength=len(data.classes)).tolist(),
+                strict=True,
+            )
+        )
+        for name, split in data.splits.items()
+    }
+    return {
+        **dataclasses.asdict(data.scan),
+        "per_class": counts,
+        "mean": plan.preprocessing.mean,
+        "std": plan.preprocessing.std,
+        "fingerprint": data.fingerprint,
+    }
+
+
+def provenance(settings: TrainSettings, plan: Plan, best: dict[str, Any]) -> dict[str, Any]:
+    """Where the delivered weights come from, for the model card."""
+    return {
+        "command": redact(as_command(dataclasses.replace(settings, out=None, fresh=False))),
+        "data": redact(", ".join(Path(each).name for each in settings.data)),
+        "data fingerprint": plan.fingerprint,
+        "seed": plan.seed,
+        "weights": f"{best['weights']}, epoch {best['epoch']:.4g} of {plan.epochs:.4g}, best on val/top1",
+        "settings": {
+            "batch_size": plan.batch_size,
+            "lr": plan.lr,
+            "precision": plan.precision,
+            "steps": plan.total_steps,
+            **{f"recipe.{key}": value for key, value in dataclasses.asdict(plan.recipe).items()},
+        },
+    }
+
+
+def environment_changes(run: Path, device: str) -> list[str]:
+    """What differs between the machine a run was started on (`env.json`) and this one, `what: old → new`."""
+    try:
+        before = json.loads((run / "env.json").read_text())
+    except (OSError, ValueError):
+        return []
+    now = describe_environment(device)
+    then = before.get("packages", {})
+    changed = [
+        f"{name} {then.get(name)} → {new}" for name, new in now["packages"].items() if then.get(name) != new
+    ]
+    hardware = [key for key in ("processor", "gpu") if before.get(key) != now.get(key)]
+    return changed + [f"{key} {before.get(key)} → {now.get(key)}" for key in hardware]
