@@ -94,6 +94,14 @@ def test_a_torn_copy_in_the_cache_is_made_again(tmp_path, home):
     assert ParquetRecords([file]).open(3).tobytes() == picture(3).tobytes()
 
 
+def test_without_a_cache_images_are_read_from_memory(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("VITREOUS_HOME", str(tmp_path / "file" / "below"))
+    data = open_images(parquet(tmp_path / "train.parquet", [0, 1] * 4))
+    assert sum(data.scan.images.values()) == 8
+    assert data.splits["train"].image(0).size == (8, 8)
+
+
 def test_records_travel_to_a_worker_process(tmp_path):
     records = ParquetRecords([parquet(tmp_path / "train.parquet", [0, 1] * 4)])
     records.open(0)

@@ -18,12 +18,14 @@ import numpy as np
 from PIL import Image
 
 from vitreous.data.cache import content_key
+from vitreous.data.class_map import check_presence, make_class_map, translate
 from vitreous.data.cut import cut_validation, limited
 from vitreous.data.decode import to_channels, upright, why_unreadable
 from vitreous.data.loading import Loading
 from vitreous.data.records import Records, Source
 from vitreous.data.scan import COLOUR, UNREADABLE, Findings, Scan, look, refuse_unreadable, spread
-from vitreous.errors import ConfigError, DataError, did_you_mean
+from vitreous.data.sources import find_source
+from vitreous.errors import DataError
 
 logger = logging.getLogger("vitreous")
 Data = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -128,14 +130,14 @@ def open_images(
     what = " ".join(given)
     parts = _named_parts(source, need, classes, split_file)
     labels_from = parts.get("train") or next(iter(parts.values()))
-    class_map = tuple(classes) if classes is not None else _class_map(labels_from, what)
+    class_map = tuple(classes) if classes is not None else make_class_map(labels_from, what)
     chosen = _rows(parts, what, need, loading, seed, split_file, enforce=classes is not None)
     findings = {split: look(parts[part], rows, f"{split} images") for split, (part, rows) in chosen.items()}
     rows, unreadable = _readable(chosen, parts, findings, loading)
     labels = {
-        split: _translate(parts[chosen[split][0]], rows[split], class_map, split, what) for split in rows
+        split: translate(parts[chosen[split][0]], rows[split], class_map, split, what) for split in rows
     }
-    _check_presence(labels, class_map, loading, enforce=classes is None)
+    check_presence(labels, class_map, loading, enforce=classes is None)
     grey = not any((findings[split].state[rows[split]] == COLOUR).any() for split in rows)
     channels = 1 if grey else 3
     splits = {}
@@ -162,58 +164,6 @@ def open_images(
     return ImageData(class_map, splits, fingerprint, scan, source.writing)
 
 
-def find_source(given: Sequence[str], loading: Loading) -> Source:
-    """The source that a data argument names.
-
-    Raises:
-        DataError: nothing there, or something that is no data set.
-        ConfigError: no data named, or several that do not go together.
-    """
-    if not given or not all(given):
-        raise ConfigError("no data given; a folder, parquet files, torch/<name> or digits works")
-    first = given[0]
-    if len(given) == 1 and first == "digits":
-        from vitreous.data.digits import digits
-
-        return digits()
-    if len(given) == 1 and first.startswith("torch/") and not Path(first).exists():
-        from vitreous.data.torch_sets import torch_set
-
-        return torch_set(first, download=loading.download)
-    from vitreous.data.parquet import parquet, parquet_files
-
-    files = []
-    for each in given:
-        found = parquet_files([each])
-        path = Path(each)
-        if not found and len(given) == 1 and path.is_dir():
-            from vitreous.data.folder import folder
-
-            try:
-                return folder(path)
-            except OSError as error:
-                raise DataError(f"{error.filename or path}: cannot be opened ({error.strerror})") from error
-        if not found:
-            raise DataError(_not_there(each))
-        files += found
-    return parquet(files, loading.label_column)
-
-
-def _not_there(text: str) -> str:
-    path = Path(text)
-    if path.is_dir():
-        return f"{path}: no parquet files in it; several data arguments are parquet files, or name one folder"
-    if any(letter in text for letter in "*?["):
-        return f"{text}: no parquet file matches"
-    sets = ("digits", "torch/cifar10", "torch/cifar100", "torch/mnist", "torch/fashionmnist")
-    parent = next(folder for folder in (path.parent, *path.parents) if folder.exists())
-    near = [entry.name for entry in parent.iterdir()] if parent.is_dir() else []
-    missing = path.relative_to(parent).parts[0]
-    hint = did_you_mean(missing, [*sets, *near] if len(path.parts) == 1 else near)
-    hint = hint or "; a folder of class folders, parquet files, torch/<name> or digits works"
-    return f"{path} does not exist; {parent.absolute()} does{hint}"
-
-
 def _named_parts(
     source: Source, need: Sequence[str], classes: Sequence[str] | None, split_file: Path | None
 ) -> dict[str, Records]:
@@ -222,26 +172,6 @@ def _named_parts(
         return source.parts
     cut_before = split_file is not None and split_file.exists()
     return {need[0] if classes is not None and not cut_before else "train": source.parts["all"]}
-
-
-def _class_map(records: Records, what: str) -> tuple[str, ...]:
-    """Names that have images, in the source's order."""
-    counts = np.bincount(records.labels, minlength=len(records.names))
-    empty = [name for name, count in zip(records.names, counts, strict=True) if not count]
-    if empty:
-        logger.warning(
-            "%s: %d of %d named classes have no images and are left out: %s",
-            what, len(empty), len(records.names), ", ".join(empty[:5]) + (" …" if len(empty) > 5 else ""),
-        )  # fmt: skip
-    names = tuple(name for name, count in zip(records.names, counts, strict=True) if count)
-    if len(names) == 1:
-        raise DataError(f"{what}: only one class ('{names[0]}'); telling classes apart needs two or more")
-    if not names:
-        raise DataError(f"{what}: no images found")
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"{what}: two classes are called '{twice}'; class names must differ")
-    return names
 
 
 def _rows(
@@ -295,40 +225,3 @@ def _readable(
         if not len(kept[split]):
             raise DataError(f"no readable image in the {split} split")
     return kept, unreadable
-
-
-def _translate(
-    records: Records, rows: np.ndarray, class_map: Sequence[str], split: str, what: str
-) -> np.ndarray:
-    """Labels of the rows as positions in the class map, by class name."""
-    position = {name: at for at, name in enumerate(class_map)}
-    table = np.array([position.get(name, -1) for name in records.names], dtype=np.int64)
-    labels: np.ndarray = table[records.labels[rows]]
-    if (labels < 0).any():
-        strange = sorted({records.names[at] for at in records.labels[rows[labels < 0]]})
-        some = ", ".join(f"'{name}'" for name in strange[:5]) + (" …" if len(strange) > 5 else "")
-        near = did_you_mean(strange[0], class_map)
-        raise DataError(
-            f"{what}: the {split} split has {'class' if len(strange) == 1 else 'classes'} {some}, "
-            f"unknown from training ({len(class_map)} classes){near}"
-        )
-    return labels
-
-
-def _check_presence(
-    labels: dict[str, np.ndarray], class_map: Sequence[str], loading: Loading, *, enforce: bool
-) -> None:
-    """Every class in every split, training first."""
-    for split, values in labels.items():
-        absent = np.setdiff1d(np.arange(len(class_map)), values)
-        if not len(absent):
-            continue
-        some = ", ".join(f"'{class_map[at]}'" for at in absent[:5]) + (" …" if len(absent) > 5 else "")
-        if enforce and split == "train":
-            raise DataError(f"no readable training image of class {some}")
-        if enforce and not loading.allow_missing_classes:
-            raise DataError(
-                f"the {split} split has no image of class {some}; add some, or accept it with "
-                "--loading.allow-missing-classes"
-            )
-        logger.warning("the %s split has no image of class %s", split, some)

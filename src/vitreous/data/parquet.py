@@ -11,9 +11,10 @@ group, Arrow can. So a set larger than memory works, and worker processes share 
 
 import glob
 import io
-import json
+import logging
 import os
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,12 @@ import pyarrow.compute
 import pyarrow.parquet as pq
 from PIL import Image
 
-from vitreous.data.cache import cache_folder, content_key, write_atomically
+from vitreous.data.cache import cache_folder, content_key, keep
+from vitreous.data.parquet_columns import find_columns
 from vitreous.data.records import SPLIT_NAMES, Records, Source
-from vitreous.errors import DataError, did_you_mean
+from vitreous.errors import DataError
 
+logger = logging.getLogger("vitreous")
 ROWS_PER_BATCH = 1024
 
 
@@ -103,24 +106,27 @@ class _ParquetFile:
                 "torch/<name> or digits works"
             ) from error
         with file:
-            schema = file.schema_arrow
-            features = _features(schema)
-            self._column, self._in_struct = _image_column(path, schema)
-            label = _label_column(path, schema, features, label_column)
-            column = file.read(columns=[label]).column(0)
+            self._columns = find_columns(path, file.schema_arrow, label_column)
+            column = file.read(columns=[self._columns.label]).column(0)
         if column.null_count:
-            raise DataError(f"{path}: column '{label}' has {column.null_count} rows without a label")
+            raise DataError(
+                f"{path}: column '{self._columns.label}' has {column.null_count} rows without a label"
+            )
         if pa.types.is_integer(column.type):
             self.labels = column.to_numpy().astype(np.int64)
-            self.names: tuple[str, ...] | None = _class_names(features, label)
+            self.names: tuple[str, ...] | None = self._columns.names
         else:
             words = np.array(column.to_pylist())
             unique, self.labels = np.unique(words, return_inverse=True)
             self.names = tuple(str(word) for word in unique)
-        self._batches: list[pa.BinaryArray] | None = None
+        self._batches: list[pa.LargeBinaryArray] | None = None
+        self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_batches": None}  # a worker process maps the file itself
+        return self.__dict__ | {"_batches": None, "_lock": None}  # a worker process maps the file itself
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state | {"_lock": threading.Lock()}
 
     def encoded(self, row: int) -> bytes:
         """Bytes of the image file in a row.
@@ -128,52 +134,53 @@ class _ParquetFile:
         Raises:
             DataError: the row has none.
         """
-        if self._batches is None:
-            self._batches = list(self._mapped())
+        with self._lock:  # threads that decode must not all make the copy
+            if self._batches is None:
+                self._batches = self._encoded_batches()
         value = self._batches[row // ROWS_PER_BATCH][row % ROWS_PER_BATCH]
         if not value.is_valid:
             raise DataError("the row holds no image bytes")
         return bytes(value.as_buffer())
 
-    def _mapped(self) -> Iterator[pa.BinaryArray]:
+    def _encoded_batches(self) -> list[pa.LargeBinaryArray]:
+        """The image column, memory-mapped; in memory where the cache cannot be written."""
         path = cache_folder() / "encoded" / f"{content_key([self.path.absolute(), self.stamp])}.arrow"
-        if not path.exists():
-            write_atomically(path, self._copy)
-        try:
-            reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        except pa.ArrowInvalid:  # torn by a crash of the machine: make it again
-            write_atomically(path, self._copy)
-            reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        for number in range(reader.num_record_batches):
-            yield reader.get_batch(number).column(0)
+        if path.exists():
+            try:
+                return _mapped(path)
+            except pa.ArrowInvalid:  # torn by a crash of the machine
+                logger.warning("the cache file %s is damaged; it is made again", path)
+        return _mapped(path) if keep(path, self._copy) else list(self._even_batches())
 
     def _copy(self, target: Path) -> None:
         schema = pa.schema([("bytes", pa.large_binary())])
-        with (
-            pq.ParquetFile(self.path, memory_map=True) as file,
-            pa.OSFile(str(target), "wb") as sink,
-            pa.ipc.new_file(sink, schema) as writer,
-        ):
-            for column in self._even_batches(file):
+        with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+            for column in self._even_batches():
                 writer.write_batch(pa.record_batch([column], schema=schema))
 
-    def _even_batches(self, file: pq.ParquetFile) -> Iterator[pa.Array]:
+    def _even_batches(self) -> Iterator[pa.LargeBinaryArray]:
         """The image column in batches of exactly ROWS_PER_BATCH rows, the last one shorter."""
         waiting: list[pa.Array] = []
         rows = 0
-        name = f"{self._column}.bytes" if self._in_struct else self._column
-        for batch in file.iter_batches(batch_size=ROWS_PER_BATCH, columns=[name]):
-            column = batch.column(0)
-            if self._in_struct:
-                column = pa.compute.struct_field(column, "bytes")
-            waiting.append(column.cast(pa.large_binary()))
-            rows += len(column)
-            while rows >= ROWS_PER_BATCH:
-                joined = pa.concat_arrays(waiting)
-                yield joined[:ROWS_PER_BATCH]
-                waiting, rows = [joined[ROWS_PER_BATCH:]], rows - ROWS_PER_BATCH
+        name = f"{self._columns.image}.bytes" if self._columns.in_struct else self._columns.image
+        with pq.ParquetFile(self.path, memory_map=True) as file:
+            for batch in file.iter_batches(batch_size=ROWS_PER_BATCH, columns=[name]):
+                column = batch.column(0)
+                if self._columns.in_struct:
+                    column = pa.compute.struct_field(column, "bytes")
+                waiting.append(column.cast(pa.large_binary()))
+                rows += len(column)
+                while rows >= ROWS_PER_BATCH:
+                    joined = pa.concat_arrays(waiting)
+                    yield joined[:ROWS_PER_BATCH]
+                    waiting, rows = [joined[ROWS_PER_BATCH:]], rows - ROWS_PER_BATCH
         if rows:
             yield pa.concat_arrays(waiting)
+
+
+def _mapped(path: Path) -> list[pa.LargeBinaryArray]:
+    reader = pa.ipc.open_file(pa.memory_map(str(path)))
+    return [reader.get_batch(number).column(0) for number in range(reader.num_record_batches)]
 
 
 def parquet_files(given: Sequence[str]) -> list[tuple[Path, Path]]:
@@ -224,76 +231,3 @@ def _split_of(path: Path, base: Path) -> str:
         if splits:
             return splits.pop()
     return "all"
-
-
-def _features(schema: pa.Schema) -> dict[str, Any]:
-    """Column descriptions that `datasets` stores in the schema; empty where there are none."""
-    try:
-        text = (schema.metadata or {}).get(b"huggingface", b"{}")
-        features = json.loads(text)["info"]["features"]
-        return features if isinstance(features, dict) else {}
-    except (ValueError, KeyError, TypeError):
-        return {}
-
-
-def _class_names(features: dict[str, Any], label: str) -> tuple[str, ...] | None:
-    feature = features.get(label)
-    if not isinstance(feature, dict) or not isinstance(feature.get("names"), list):
-        return None
-    return tuple(str(name) for name in feature["names"])
-
-
-def _image_column(path: Path, schema: pa.Schema) -> tuple[str, bool]:
-    """Name of the image column, and whether the bytes sit inside a struct."""
-
-    def is_bytes(type_: pa.DataType) -> bool:
-        return bool(pa.types.is_binary(type_) or pa.types.is_large_binary(type_))
-
-    found = []
-    for field in schema:
-        if pa.types.is_struct(field.type):
-            inner = field.type.get_field_index("bytes")
-            if inner >= 0 and is_bytes(field.type.field(inner).type):
-                found.append((field.name, True))
-        elif is_bytes(field.type):
-            found.append((field.name, False))
-    usual = [entry for entry in found if entry[0] in ("image", "img")]
-    if len(found) != 1 and len(usual) == 1:
-        found = usual
-    if not found:
-        raise DataError(
-            f"{path}: no image column; a column of encoded image bytes works, "
-            f"the columns here are {', '.join(f'{field.name} ({field.type})' for field in schema)}"
-        )
-    if len(found) > 1:
-        raise DataError(
-            f"{path}: {len(found)} columns could hold the images ({', '.join(name for name, _ in found)}); "
-            "name the right one 'image'"
-        )
-    return found[0]
-
-
-def _label_column(path: Path, schema: pa.Schema, features: dict[str, Any], wanted: str | None) -> str:
-    def usable(field: pa.Field) -> bool:
-        return bool(pa.types.is_integer(field.type) or pa.types.is_string(field.type))
-
-    if wanted is not None:
-        if wanted not in schema.names:
-            raise DataError(f"{path}: no column '{wanted}'{did_you_mean(wanted, schema.names)}")
-        if not usable(schema.field(wanted)):
-            raise DataError(f"{path}: column '{wanted}' holds {schema.field(wanted).type}; integers work")
-        return wanted
-    usual = [name for name in ("label", "labels") if name in schema.names and usable(schema.field(name))]
-    if usual:
-        return str(usual[0])
-    named = [field.name for field in schema if _class_names(features, field.name) and usable(field)]
-    integers = [field.name for field in schema if pa.types.is_integer(field.type)]
-    candidates = named or integers
-    if len(candidates) == 1:
-        return str(candidates[0])
-    if not candidates:
-        raise DataError(f"{path}: no integer label column among {', '.join(schema.names)}")
-    raise DataError(
-        f"{path}: {len(candidates)} columns could be the label ({', '.join(candidates)}); "
-        "choose one with --loading.label-column"
-    )

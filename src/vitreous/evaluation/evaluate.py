@@ -15,8 +15,9 @@ import torch
 import yaml
 
 from vitreous.data.batches import make_batches
-from vitreous.data.images import ImageSplit, find_source, open_images
+from vitreous.data.images import ImageSplit, open_images
 from vitreous.data.loading import Loading
+from vitreous.data.sources import find_source
 from vitreous.errors import ConfigError, DataError
 from vitreous.evaluation.device import choose_device
 from vitreous.evaluation.files import write_files
