@@ -49,7 +49,7 @@ CATALOG: dict[str, Entry] = {
     "eit_tiny": Entry(eit.eit, eit.SIZES["tiny"], 224, AUTHORS, ("EIT16/4/3-Tiny",)),
     "eit_base": Entry(eit.eit, eit.SIZES["base"], 224, AUTHORS, ("EIT16/4/3-Base",)),
     "eit_large": Entry(eit.eit, eit.SIZES["large"], 224, AUTHORS, ("EIT16/4/3-Large",)),
-    "eit_small_image": Entry(eit.eit, eit.SIZES["small_image"], 32, AUTHORS, ("EIT3/1/4",)),
+    "eit_small_image": Entry(eit.eit, eit.SIZES["small_image"], 32, OURS, ("EIT3/1/4",)),
     "eit_digits": Entry(eit.eit, eit.SIZES["digits"], 8, OURS),
     "lsra_mini": Entry(lsra.lsra, lsra.SIZES["mini"], 224, OURS),
     "lsra_tiny": Entry(lsra.lsra, lsra.SIZES["tiny"], 224, OURS),
