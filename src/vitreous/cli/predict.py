@@ -24,12 +24,18 @@ VERB = Verb(
     example="vitreous predict runs/flowers rose.jpg",
     positionals=("run", "files"),
 )
+FIGURES = (".png", ".pdf", ".svg")
 
 
 def run(words: Sequence[str]) -> int:
     """Parse, predict, print."""
     asked = parse(VERB, words)
     settings = asked.settings
+    for place in (settings.csv, settings.figure):
+        if place:
+            _check_writable(Path(place))
+    if settings.figure and Path(settings.figure).suffix.lower() not in FIGURES:
+        raise ConfigError(f"--figure {settings.figure}: .png, .pdf or .svg works")
     from vitreous.evaluation.device import choose_device
     from vitreous.evaluation.prediction import list_pictures, predict
     from vitreous.interop.model_folder import load
@@ -42,7 +48,7 @@ def run(words: Sequence[str]) -> int:
     if settings.figure:
         from vitreous.evaluation.files import draw_predictions
 
-        draw_predictions(answers, pictures, classifier, _writable(Path(settings.figure)))
+        draw_predictions(answers, pictures, classifier, Path(settings.figure))
     if asked.as_json:
         print(json.dumps({"predictions": [dataclasses.asdict(each) for each in answers]}, ensure_ascii=False))
     else:
@@ -66,7 +72,7 @@ def _print(answers: "list[Prediction]") -> None:
 def _write_csv(answers: "list[Prediction]", path: Path) -> None:
     most = max(len(each.probabilities) for each in answers)
     header = [f"{kind}_{rank}" for rank in range(1, most + 1) for kind in ("class", "probability")]
-    with _writable(path).open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["picture", *header, "error"])
         for each in answers:
@@ -74,7 +80,6 @@ def _write_csv(answers: "list[Prediction]", path: Path) -> None:
             table.writerow([each.path, *said, *[""] * (2 * most - len(said)), each.error or ""])
 
 
-def _writable(path: Path) -> Path:
+def _check_writable(path: Path) -> None:
     if path.is_dir() or not path.parent.is_dir():
         raise ConfigError(f"{path} cannot be written: give a file in a folder that exists")
-    return path

@@ -99,6 +99,11 @@ def _images(
     if [_absolute(each) for each in given] == [_absolute(each) for each in own]:
         split = split or "val"
         name, split_file = split, (run_dir or Path()) / SPLIT_FILE
+        if not split_file.exists() and split not in find_source(given, reading).parts:
+            raise ConfigError(
+                f"{split_file} is missing, so nobody knows which images were held out of training; "
+                "give other images with --data"
+            )
     else:
         parts = find_source(given, reading).parts
         split = split or next((each for each in ("test", "val", "train") if each in parts), "all")
@@ -117,7 +122,7 @@ def _images(
     except DataError as error:
         if data is not None or run_dir is None:
             raise
-        raise DataError(f"the images that {run_dir} was trained on: {error}") from error
+        raise DataError(f"the images of {run_dir}: {error}; --data names another place") from error
     logger.info("%s", opened.scan)
     return given, name, split, opened.splits[split]
 
