@@ -77,7 +77,7 @@ def parse(verb: Verb[Settings], words: Sequence[str]) -> Parsed[Settings]:
     try:
         typed = vars(parser.parse_args([e for e in spelled if e not in switched], defaults=False).as_flat())
     except ArgumentError as error:
-        raise ConfigError(_sentence(error, types)) from error
+        raise ConfigError(_sentence(error, spelled, types)) from error
     given = {name: value for name, value in typed.items() if name in types}
     given |= _positional_values(verb, alone, types)
     values: dict[str, Any] = {}
@@ -147,12 +147,13 @@ def _converted(parser: ArgumentParser, key: str, value: Any, types: dict[str, An
         raise ConfigError(f"--config {path}: {key} is {_wrong(value, types[key])}") from error
 
 
-def _sentence(error: ArgumentError, types: dict[str, Any]) -> str:
-    """jsonargparse's message about a value, in one line."""
+def _sentence(error: ArgumentError, spelled: Sequence[str], types: dict[str, Any]) -> str:
+    """What was typed for the option that jsonargparse refuses, and what would work."""
     key = re.search(r'Parser key "([^"]+)"', error.message)
-    value = re.findall(r"(?:Got|Given) value: (.*)", error.message)
-    if key and key[1] in types and value:
-        return f"{kebab(key[1])} is {_wrong(value[-1], types[key[1]])}"
+    for word in spelled:
+        name, _, value = word.partition("=")
+        if key and name == f"--{key[1]}":
+            return f"{kebab(key[1])} is {_wrong(value, types[key[1]])}"
     return error.message.splitlines()[0]
 
 
