@@ -1,5 +1,7 @@
 """How the command ends: at once, with one sentence, with the right exit code, without a secret."""
 
+import inspect
+import json
 import logging
 import subprocess
 import sys
@@ -8,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from vitreous import DataError, DivergedError, StoppedError, VerifyError
+from vitreous import DataError, DivergedError, StoppedError, VerifyError, config
 from vitreous.cli import main as module
 from vitreous.cli.main import VERBS, main
+from vitreous.models.as_json import from_json
 
 COMMAND = [sys.executable, "-m", "vitreous"]
 AT_ONCE_S = 0.5
@@ -189,13 +192,22 @@ def test_models_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None
     out = capsys.readouterr().out
     assert "ConvPoolStem(kernel=16, stride=4, pool=3" in out and "3,512,750" in out and "authors' code" in out
     assert main(["models", "show", "eit_mini", "--image-size", "64x96", "--classes", "7", "--json"]) == 0
-    import json
-
     told = json.loads(capsys.readouterr().out)
     assert (
         told["model"]["image"]["width"] == 96
         and sum(each["macs"] for each in told["by_layer"]) == told["macs"]
     )
+
+
+def test_a_model_is_written_to_a_file_that_can_be_read_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["models", "show", "eit_digits", "--classes", "7", "-o", str(tmp_path / "my.json")]
+    assert main(words) == 0
+    written = json.loads((tmp_path / "my.json").read_text())
+    assert from_json(written) == config("eit_digits", classes=7)
+    capsys.readouterr()
+    assert ends(*words, capsys=capsys)[0] == 2, "an edited file is not overwritten"
 
 
 @pytest.mark.parametrize(
@@ -215,6 +227,15 @@ def test_a_mistake_with_models_exits_2(
 ) -> None:
     code, line = ends(*words, capsys=capsys)
     assert code == 2 and message in line
+
+
+def test_the_defaults_of_the_selftest_are_those_of_its_function() -> None:
+    from vitreous.cli.selftest import SelftestSettings
+    from vitreous.training.resume_proof import prove_resume
+
+    for name, parameter in inspect.signature(prove_resume).parameters.items():
+        if name != "folder":
+            assert getattr(SelftestSettings, name) == parameter.default
 
 
 def test_the_command_is_the_same_by_its_own_name() -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from vitreous.cli.options import Verb, parse
 from vitreous.errors import ConfigError, did_you_mean
@@ -28,12 +29,14 @@ class ShowSettings:
         image_size: pixels; one number for a square, `ROWSxCOLUMNS` for a rectangle.
         classes: number of classes.
         channels: 1 for grey images, 3 for colour.
+        out: JSON file to write the description to, for editing and for `vitreous train --model FILE`.
     """
 
     name: str
     image_size: str | None = None
     classes: int = 1000
     channels: int = 3
+    out: str | None = None
 
 
 LIST = Verb(
@@ -124,6 +127,11 @@ def _show(words: Sequence[str]) -> int:
         channels=settings.channels,
     )
     price = cost(described)
+    if settings.out:
+        path = Path(settings.out)
+        if path.exists() or not path.parent.is_dir():
+            raise ConfigError(f"--out {path}: give a file that does not exist, in a folder that does")
+        path.write_text(json.dumps(to_json(described), indent=1) + "\n", encoding="utf-8")
     if asked.as_json:
         told = {
             "model": to_json(described),
