@@ -1,12 +1,12 @@
 import pytest
 import torch
-import torch.nn.functional as F
 
-from vitreous.parts.attention_kernel import attend, explicit, fused_is_faster
+from vitreous.parts.attention_kernel import KERNELS, attend, choose
 
 
-def qkv(dtype: torch.dtype, tokens: int, head_width: int) -> list[torch.Tensor]:
-    return [torch.randn(2, 3, tokens, head_width, dtype=dtype, requires_grad=True) for _ in range(3)]
+def qkv(dtype: torch.dtype, tokens: int, head_width: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    q, k, v = torch.randn(3, 2, 3, tokens, head_width, dtype=dtype).unbind()
+    return q.requires_grad_(), k.requires_grad_(), v.requires_grad_()
 
 
 @pytest.mark.parametrize("head_width", [2, 5, 8, 20, 33])
@@ -15,17 +15,16 @@ def qkv(dtype: torch.dtype, tokens: int, head_width: int) -> list[torch.Tensor]:
     ("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5), (torch.bfloat16, 3e-2)]
 )
 def test_all_kernels_agree_gradients_included(dtype, tolerance, tokens, head_width) -> None:
-    inputs = qkv(dtype, tokens, head_width)
+    q, k, v = qkv(dtype, tokens, head_width)
     weights = torch.randn(2, 3, tokens, head_width, dtype=dtype)
     results = []
     for kernel in (
-        lambda q, k, v: F.scaled_dot_product_attention(q, k, v),
-        lambda q, k, v: explicit(q, k, v, 0.0, False)[0],
-        lambda q, k, v: attend(q, k, v)[0],
-        lambda q, k, v: attend(q, k, v, keep_map=True)[0],
+        *KERNELS.values(),
+        lambda q, k, v, dropout: attend(q, k, v, dropout=dropout)[0],
+        lambda q, k, v, dropout: attend(q, k, v, dropout=dropout, keep_map=True)[0],
     ):
-        mixed = kernel(*inputs)
-        results.append((mixed, *torch.autograd.grad((mixed * weights).sum(), inputs)))
+        mixed = kernel(q, k, v, 0.0)
+        results.append((mixed, *torch.autograd.grad((mixed * weights).sum(), (q, k, v))))
     for other in results[1:]:
         for got, expected in zip(other, results[0], strict=True):
             torch.testing.assert_close(got, expected, rtol=tolerance, atol=tolerance * 3)
@@ -40,7 +39,25 @@ def test_the_map_is_the_softmax_and_only_there_on_request() -> None:
 
 @pytest.mark.parametrize("gradients", [False, True])
 def test_a_counter_of_operations_sees_both_products(gradients: bool) -> None:
-    assert not fused_is_faster("meta", torch.float32, 64, 32, gradients)
+    assert choose("meta", torch.float32, 64, 32, gradients) == "explicit"
+
+
+def test_the_rule_always_names_a_kernel_and_depends_on_nothing_else() -> None:
+    for device in ("cpu", "cuda", "mps", "meta"):
+        for dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16):
+            for tokens in (1, 65, 197, 362, 1025):
+                for head_width in (2, 5, 16, 33, 64):
+                    for gradients in (False, True):
+                        named = {choose(device, dtype, tokens, head_width, gradients) for _ in range(2)}
+                        assert len(named) == 1 and named <= set(KERNELS)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_dropout_keeps_the_mean_in_every_kernel(kernel: str) -> None:
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(1, 1, 9, 5).expand(4000, -1, -1, -1) for _ in range(3))
+    mean = KERNELS[kernel](q, k, v, 0.2).mean(0)
+    torch.testing.assert_close(mean, KERNELS[kernel](q[:1], k[:1], v[:1], 0.0)[0], atol=0.05, rtol=0)
 
 
 @pytest.mark.gpu
@@ -48,11 +65,11 @@ def test_a_counter_of_operations_sees_both_products(gradients: bool) -> None:
 @pytest.mark.parametrize("head_width", [5, 8, 33, 64])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.bfloat16, 3e-2)])
 def test_all_kernels_agree_on_a_gpu(dtype, tolerance, head_width) -> None:
-    inputs = [each.detach().cuda().requires_grad_() for each in qkv(dtype, 65, head_width)]
-    fused = F.scaled_dot_product_attention(*inputs)
-    spelled_out, _ = explicit(*inputs, dropout=0.0, keep_map=False)
-    torch.testing.assert_close(fused, spelled_out, rtol=tolerance, atol=tolerance)
-    for got, expected in zip(
-        torch.autograd.grad(fused.sum(), inputs), torch.autograd.grad(spelled_out.sum(), inputs), strict=True
-    ):
-        torch.testing.assert_close(got, expected, rtol=tolerance, atol=tolerance * 3)
+    q, k, v = (each.detach().cuda().requires_grad_() for each in qkv(dtype, 65, head_width))
+    results = []
+    for kernel in KERNELS.values():
+        mixed = kernel(q, k, v, 0.0)
+        results.append((mixed, *torch.autograd.grad(mixed.sum(), (q, k, v))))
+    for other in results[1:]:
+        for got, expected in zip(other, results[0], strict=True):
+            torch.testing.assert_close(got, expected, rtol=tolerance, atol=tolerance * 3)

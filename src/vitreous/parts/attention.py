@@ -57,8 +57,8 @@ class AttentionModule(nn.Module):
     ) -> tuple[Float[Tensor, "batch tokens width"], Tokens]:
         """Mixed tokens, and a map beside them where it is kept."""
         batch, length, width = y.shape
-        qkv = self.qkv(y).view(batch, length, 3, self.heads, width // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (batch, heads, tokens, head_width)
+        qkv = self.qkv(y.flatten(0, 1)).view(batch, length, 3, self.heads, width // self.heads)
+        q, k, v = (each.transpose(1, 2) for each in qkv.unbind(2))  # each (batch, heads, tokens, head_width)
         dropout = self.map_drop.p if self.training else 0.0
         mixed, attention = attend(q, k, v, dropout=dropout, keep_map=self.keep_map)
         y = self.drop(self.project(mixed.transpose(1, 2).reshape(batch, length, width)))

@@ -1,11 +1,16 @@
-"""Which kernel computes attention: torch's fused one, or the explicit product softmax(q · kᵀ / √d) · v.
+"""How attention is computed: three kernels with equal values and gradients, and the rule that picks one.
 
-Both give the same values and gradients. Which is faster depends on device, type, number of tokens, head
-width and whether gradients are needed, so the choice is one fixed rule, here and nowhere else; nothing is
-timed at run time. `benchmarks/attention_kernels.py` measures what the rule rests on.
+    explicit   softmax(q · kᵀ / √d) · v, product by product; the only one that has the map as a value
+    fused      torch's scaled_dot_product_attention, which never writes the map to memory
+    padded     the fused kernel on heads padded with zeros to a handier width; zeros change no product
+
+Which is fastest depends on device, type, number of tokens, head width and whether gradients are needed.
+`choose` is one fixed rule, here and nowhere else; nothing is timed at run time. It rests on
+`benchmarks/attention_kernels.py`, run on an AMD EPYC (Zen 5, AVX-512 BF16) with torch 2.15.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -28,21 +33,34 @@ def attend(
         dropout: share of the map's weights that is dropped, 0 in evaluation.
         keep_map: also return the map; this needs the explicit product.
     """
+    if keep_map:
+        attention = attention_map(q, k)
+        return F.dropout(attention, dropout, dropout > 0.0) @ v, attention
     needs_gradients = torch.is_grad_enabled() and q.requires_grad
-    if keep_map or not fused_is_faster(q.device.type, q.dtype, q.shape[-2], q.shape[-1], needs_gradients):
-        return explicit(q, k, v, dropout, keep_map)
-    return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout), None
+    kernel = KERNELS[choose(q.device.type, q.dtype, q.shape[-2], q.shape[-1], needs_gradients)]
+    return kernel(q, k, v, dropout), None
 
 
-def fused_is_faster(device: str, dtype: torch.dtype, tokens: int, head_width: int, gradients: bool) -> bool:
-    """The rule."""
+def choose(device: str, dtype: torch.dtype, tokens: int, head_width: int, gradients: bool) -> str:
+    """The rule: the name of the fastest kernel for this device type, type, size and need."""
     if device == "meta":
-        return (
-            False  # nothing runs there; the explicit product shows a counter of operations both its products
-        )
-    if device == "cpu":
-        return not (gradients and dtype in (torch.bfloat16, torch.float16))
-    return True
+        return "explicit"  # nothing runs there, and a counter of operations sees both products
+    if device != "cpu":
+        return "fused"
+    if dtype in (torch.bfloat16, torch.float16):
+        # The fused kernel's backward takes 3 to 6 times as long at 65 and 197 tokens, its forward 1.5 times;
+        # from some 500 tokens on, writing the map costs more.
+        return "explicit" if tokens <= 512 else "fused"
+    # Its products over few channels are slow: padded, they take 0.5 to 0.9 of the time. Not worth a copy for
+    # few tokens without gradients.
+    return "padded" if head_width < PADDED_TO and (gradients or tokens > 128) else "fused"
+
+
+def attention_map(
+    q: Float[Tensor, "batch heads tokens head_width"], k: Float[Tensor, "batch heads tokens head_width"]
+) -> Float[Tensor, "batch heads tokens tokens"]:
+    """softmax(q · kᵀ / √head_width); the scale is applied to q, which is smaller than the map."""
+    return (q * (1.0 / math.sqrt(q.shape[-1])) @ k.transpose(-2, -1)).softmax(dim=-1)
 
 
 def explicit(
@@ -50,8 +68,40 @@ def explicit(
     k: Float[Tensor, "batch heads tokens head_width"],
     v: Float[Tensor, "batch heads tokens head_width"],
     dropout: float,
-    keep_map: bool,
-) -> tuple[Float[Tensor, "batch heads tokens head_width"], Float[Tensor, "batch heads tokens tokens"] | None]:
-    """The product spelled out; the scale is applied to q, the smaller tensor."""
-    attention = (q * (1.0 / math.sqrt(q.shape[-1])) @ k.transpose(-2, -1)).softmax(dim=-1)
-    return F.dropout(attention, dropout, dropout > 0.0) @ v, attention if keep_map else None
+) -> Float[Tensor, "batch heads tokens head_width"]:
+    """The product spelled out."""
+    return F.dropout(attention_map(q, k), dropout, dropout > 0.0) @ v
+
+
+def fused(
+    q: Float[Tensor, "batch heads tokens head_width"],
+    k: Float[Tensor, "batch heads tokens head_width"],
+    v: Float[Tensor, "batch heads tokens head_width"],
+    dropout: float,
+) -> Float[Tensor, "batch heads tokens head_width"]:
+    """torch's own kernel."""
+    return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+
+
+PADDED_TO = 16
+
+
+def padded(
+    q: Float[Tensor, "batch heads tokens head_width"],
+    k: Float[Tensor, "batch heads tokens head_width"],
+    v: Float[Tensor, "batch heads tokens head_width"],
+    dropout: float,
+) -> Float[Tensor, "batch heads tokens head_width"]:
+    """torch's own kernel on heads as wide as the next multiple of 16."""
+    width = q.shape[-1]
+    more = -width % PADDED_TO
+    q, k, v = F.pad(q, (0, more)), F.pad(k, (0, more)), F.pad(v, (0, more))
+    mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=1.0 / math.sqrt(width))
+    return mixed[..., :width]
+
+
+KERNELS: dict[str, Callable[[Tensor, Tensor, Tensor, float], Tensor]] = {
+    "fused": fused,
+    "padded": padded,
+    "explicit": explicit,
+}

@@ -47,8 +47,9 @@ class DepthwiseConvModule(nn.Module):
         self, y: Float[Tensor, "batch tokens width"], tokens: Tokens
     ) -> tuple[Float[Tensor, "batch tokens width"], Tokens]:
         """The grid convolved, the prefix as it was."""
-        prefix, grid = y[:, : tokens.prefix], y[:, tokens.prefix :]
-        features = grid.transpose(1, 2).unflatten(2, tokens.grid)  # (batch, width, rows, columns)
-        features = self.drop(self.conv(features))
-        grid = features.flatten(2).transpose(1, 2)
+        prefix, grid = y.split((tokens.prefix, y.shape[1] - tokens.prefix), dim=1)
+        features = grid.unflatten(1, tokens.grid).permute(0, 3, 1, 2)  # (batch, width, rows, columns)
+        # Tokens are a map with its channels last already: in this layout nothing is transposed.
+        features = self.drop(self.conv(features.contiguous(memory_format=torch.channels_last)))
+        grid = features.permute(0, 2, 3, 1).flatten(1, 2)
         return torch.cat((prefix.to(grid.dtype), grid), dim=1), tokens
