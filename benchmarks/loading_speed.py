@@ -8,8 +8,8 @@ How: timm reads the same images from memory (no file is opened), decodes and aug
 processes, with and without its prefetcher, and the faster of the two counts. Worker start-up is not timed
 on its side, nor the decoding that resident mode does once on ours (it is printed). Rounds alternate
 between the two in one process, so that a busy machine slows both; the ratio is the median over rounds of
-each round's ratio. On a machine that others use, run it with OMP_NUM_THREADS=1: threads that wait for each
-other at every operation measure the neighbours, not the loader.
+each round's ratio. Ours runs in one thread unless --threads says otherwise: that is enough, and on a
+machine that others use too, threads that wait for each other at every operation measure the neighbours.
 
     python benchmarks/loading_speed.py
     python benchmarks/loading_speed.py --data cifar10-train.parquet --rounds 15
@@ -147,6 +147,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=10_000, help="how many to make, or to take of --data")
     parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=1, help="of the main process, for both sides")
     parser.add_argument(
         "--model", default="eit_small_image", help="whose training step RandAugment is set against"
     )
@@ -159,7 +160,10 @@ def main() -> None:
 
 def measure(data: list[str], arguments: argparse.Namespace) -> None:
     size, rounds = arguments.batch_size, arguments.rounds
-    print(describe_machine("cpu"))
+    all_threads = torch.get_num_threads()
+    torch.set_num_threads(arguments.threads)
+    machine = describe_machine("cpu")
+    print(machine)
     train = open_images(data, loading=Loading(limit=arguments.images)).splits["train"]
     begin = time.perf_counter()
     fit, _ = fit_preprocessing(train, channels=3, height=SIDE, width=SIDE, crop="pad")
@@ -193,6 +197,7 @@ def measure(data: list[str], arguments: argparse.Namespace) -> None:
         with_randaugment.append(images_per_second(augmented(made, random, steps)))
     ratios = [mine / timms for mine, timms in zip(ours, theirs, strict=True)]
     extra_ms = [1000 * (1 / slow - 1 / fast) for slow, fast in zip(with_randaugment, ours, strict=True)]
+    torch.set_num_threads(all_threads)
     model_ms = step_ms(arguments.model, size) / size
     extra = statistics.median(extra_ms)
     print(f"timm create_loader, {WORKERS} workers, {best}: {in_words(theirs, 'images/s')}")
@@ -200,12 +205,15 @@ def measure(data: list[str], arguments: argparse.Namespace) -> None:
     print(f"ratio, median of {rounds} interleaved rounds:     {in_words(ratios, 'times', 1)}")
     print(f"with RandAugment (1 operation, magnitude 5): {in_words(with_randaugment, 'images/s')}")
     print(f"RandAugment adds {in_words(extra_ms, 'ms an image', 4)}: {extra:.1%} of a step of 1 ms an image,")
-    print(f"  {extra / model_ms:.1%} of {arguments.model}'s step (bf16, {model_ms:.2f} ms an image)")
+    print(
+        f"  {extra / model_ms:.1%} of {arguments.model}'s step "
+        f"(bf16, {all_threads} threads, {model_ms:.2f} ms an image)"
+    )
     print(
         json.dumps(
             {
                 "benchmark": "loading_speed",
-                "machine": describe_machine("cpu"),
+                "machine": machine,
                 "images": len(train),
                 "batch_size": size,
                 "rounds": rounds,
