@@ -18,6 +18,7 @@ from torch import Tensor
 Windows = tuple[
     Float[Tensor, " batch"], Float[Tensor, " batch"], Float[Tensor, " batch"], Float[Tensor, " batch"]
 ]
+CACHED_PIXELS = 1 << 16
 TRIES = 10  # draws before falling back to the whole image, as torchvision
 
 
@@ -87,15 +88,25 @@ def resized(
     """
     rows, columns = images.shape[2:]
     top, left, height, width = (value.to(images.device) for value in windows)
-    sign = torch.where(mirrored, -1.0, 1.0)
-    zero = torch.zeros_like(top)
-    # from the result's −1..1 to the window's place in the image's −1..1
-    across = torch.stack([sign * width / columns, zero, (2 * left + width) / columns - 1], 1)
-    down = torch.stack([zero, height / rows, (2 * top + height) / rows - 1], 1)
-    grid = F.affine_grid(
-        torch.stack([across, down], 1), [len(images), images.shape[1], *size], align_corners=False
+    across = _places(left, width, size[1], columns)
+    across = torch.where(mirrored[:, None], across.flip(1), across)
+    down = _places(top, height, size[0], rows)
+    result = images.new_empty(*images.shape[:2], *size)
+    # on a CPU, floats of a whole batch would leave its cache; on a GPU, every piece would be a launch
+    piece = len(images) if images.is_cuda else max(1, CACHED_PIXELS // (rows * columns))
+    pieces = zip(
+        images.split(piece), across.split(piece), down.split(piece), result.split(piece), strict=True
     )
-    sampled = F.grid_sample(
-        images.to(torch.float32), grid, mode="bilinear", padding_mode="border", align_corners=False
-    )
-    return sampled.add_(0.5).clamp_(0, 255).to(torch.uint8)
+    for image, x, y, out in pieces:
+        grid = torch.stack([x[:, None].expand(-1, size[0], -1), y[:, :, None].expand(-1, -1, size[1])], 3)
+        sampled = F.grid_sample(
+            image.to(torch.float32), grid, mode="bilinear", padding_mode="border", align_corners=False
+        )
+        out.copy_(sampled.add_(0.5).clamp_(0, 255))
+    return result
+
+
+def _places(start: Tensor, length: Tensor, count: int, whole: int) -> Tensor:
+    """Where pixel centres of the result lie on one axis of the image, as −1..1: (batch, count)."""
+    middle = (torch.arange(count, device=start.device) + 0.5) / count
+    return (start[:, None] + middle * length[:, None]) * (2 / whole) - 1
