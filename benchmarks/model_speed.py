@@ -8,11 +8,10 @@ loss, backward; no optimizer) on random images: ours, and beside it a peer where
              without the file, ours alone
 
 Both hold the same weights, and a first pass checks that they agree. Then they run in turn, `--pairs` times,
-the order swapped each time, so that a busy machine slows both; the figure is the median over pairs of (peer's
 the order swapped each time, so that a busy machine slows both; the figure is the median over pairs of
-(peer's time / ours), with
-allocated at its peak, counted by torch, weights apart. `--cpu-time` runs on one thread and counts the
-processor time of this process: use it on a machine that others use.
+(peer's time / ours), with its quartiles: above 1 we are faster. Warm-up is apart. The memory of a training
+step is what is allocated at its peak, counted by torch, weights apart. `--cpu-time` runs on one thread and
+counts the processor time of this process: use it on a machine that others use.
 
     python benchmarks/model_speed.py
     python benchmarks/model_speed.py --models eit_mini --authors ~/EIT/eit_model.py --dtype float32
