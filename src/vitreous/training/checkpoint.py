@@ -64,7 +64,6 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
         temporary.mkdir()
         sums = {}
         for name, weights in checkpoint.weights.items():
-            # channels-last weights are stored in the plain order; loading copies them into place
             plain = {key: tensor.detach().contiguous() for key, tensor in weights.items()}
             sums[f"{name}.safetensors"] = safetensors.torch.save(plain)
         buffer = io.BytesIO()

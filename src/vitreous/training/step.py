@@ -57,7 +57,7 @@ class TrainStep:
         forward: Forward | None = None,
     ) -> None:
         self.device = next(model.parameters()).device
-        self.model = model.to(memory_format=torch.channels_last)
+        self.model = model
         self.precision = precision
         self.optimizer = make_optimizer(model, recipe, lr=lr)
         self.schedule = Schedule(
@@ -84,7 +84,6 @@ class TrainStep:
         torch.manual_seed(stream_seed(self._seed, "dropout", step))
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
-        images = images.contiguous(memory_format=torch.channels_last)
         parts = self._recipe.accumulate
         total = torch.zeros((), device=self.device)
         for x, y in zip(images.chunk(parts), targets.chunk(parts), strict=True):

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from vitreous.redaction import redact
+from vitreous.training.allocator import memory_kept
 from vitreous.training.plan import Plan
 
 logger = logging.getLogger("vitreous")
@@ -17,7 +18,7 @@ logger = logging.getLogger("vitreous")
 
 @contextlib.contextmanager
 def torch_as_planned(plan: Plan) -> Iterator[None]:
-    """Threads and determinism of a plan; the caller's, and the caller's random state, afterwards."""
+    """Threads, determinism and memory of a plan; the caller's, and the caller's random state, afterwards."""
     kind, _, number = plan.device.partition(":")
     gpus = [] if kind == "cpu" else [int(number or 0)]
     threads = torch.get_num_threads()
@@ -29,7 +30,10 @@ def torch_as_planned(plan: Plan) -> Iterator[None]:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
     try:
-        with torch.random.fork_rng(gpus, device_type="cuda" if kind == "cpu" else kind):
+        with (
+            torch.random.fork_rng(gpus, device_type="cuda" if kind == "cpu" else kind),
+            memory_kept() if kind == "cpu" else contextlib.nullcontext(),
+        ):
             yield
     finally:
         torch.set_num_threads(threads)

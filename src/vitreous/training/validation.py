@@ -44,7 +44,7 @@ def validate(
     pending: list[Tensor] = []  # read at the end, so that a GPU is never waited for in between
     for images, labels in batches:
         with autocast:
-            logits = model(preprocessing.normalize(images).contiguous(memory_format=torch.channels_last))
+            logits = model(preprocessing.normalize(images))
         logits = logits.to(torch.float32)
         nearest = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
         loss = F.cross_entropy(logits, labels, reduction="sum")
