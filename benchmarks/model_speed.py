@@ -64,7 +64,7 @@ def main() -> None:
     print(
         f"{machine}\nbatch {settings.batch_size}, {settings.pairs} pairs{', compiled' * settings.compile}\n"
     )
-    print(f"{'model':<12}{'type':<10}{'what':<10}{'ours ms':>9}{'img/s':>8}{'peer ms':>9}{'peer / ours':>23}")
+    print(f"{'model':<17}{'type':<10}{'what':<10}{'ours ms':>9}{'img/s':>8}{'peer ms':>9}{'peer / ours':>23}")
     rows = []
     for name in settings.models:
         described = config(name, image_size=settings.image_size)
@@ -227,7 +227,7 @@ def synchronize(device: str) -> None:
 def show(row: dict[str, Any]) -> None:
     """One line of the table."""
     what = "training" if row["training"] else "forward"
-    line = f"{row['model']:<12}{row['dtype']:<10}{what:<10}"
+    line = f"{row['model']:<17}{row['dtype']:<10}{what:<10}"
     line += f"{row['ours_ms']:>9.1f}{row['images_per_second']:>8.1f}"
     if "ratio" in row:
         low, high = row["quartiles"]

@@ -111,6 +111,7 @@ def test_compiling_finds_no_graph_break_and_changes_nothing(
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*script_method.*:DeprecationWarning")  # inside torch 2.11 itself
 def test_inductor_trains_a_small_eit_as_eager_does(without_shape_checks: None) -> None:
     torch.compiler.reset()
     config = replace(
