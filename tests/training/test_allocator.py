@@ -26,7 +26,7 @@ def test_a_step_that_repeats_its_allocations_meets_no_new_pages():
     with memory_kept() as kept:
         assert kept
         inside = page_faults()
-    assert inside * 10 < page_faults()
+    assert inside < page_faults() / 2
 
 
 def test_elsewhere_nothing_is_touched(monkeypatch):
