@@ -406,3 +406,45 @@ def test_of_equal_accuracies_the_lower_loss_is_best(tiny_run, monkeypatch):
     result = tiny_run()
     best = json.loads((result.run_dir / "run.json").read_text())["best"]
     assert (best["step"], best["weights"], best["loss"]) == (12, "plain", 1.0)
+
+
+def test_evaluating_the_run_gives_the_numbers_that_training_reported(finished):
+    from vitreous.evaluation.evaluate import evaluate
+
+    again = evaluate(finished.run_dir, split="val")
+    for name in ("val/top1", "val/top5", "val/loss"):
+        assert again.metrics[name] == pytest.approx(finished.metrics[name], rel=1e-6), name
+
+
+def test_a_streamed_run_trains_as_well_and_says_its_path(tiny_run):
+    result = tiny_run(epochs=1, loading={"limit": 96, "path": "streaming", "workers": 0})
+    assert yaml.safe_load((result.run_dir / "config.yaml").read_text())["loading"]["path"] == "streaming"
+
+
+def test_a_run_may_be_told_to_be_deterministic_and_leaves_the_caller_as_it_was(tiny_run):
+    tiny_run(epochs=1, deterministic=True)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_run_outside_the_main_thread_works_without_signal_handlers(tiny_run):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(tiny_run, epochs=1).result().model_dir.exists()
+
+
+def test_secrets_of_a_command_line_are_in_no_file_of_a_run(tiny_run, monkeypatch):
+    monkeypatch.setenv("VITREOUS_HUB_TOKEN", "s3cr3t-v4lue-0123")
+    monkeypatch.setattr(
+        "sys.argv", ["vitreous", "train", "--data", "https://me:hunter2@host/s3cr3t-v4lue-0123"]
+    )
+    result = tiny_run(epochs=1)
+    for file in result.run_dir.rglob("*"):
+        if file.is_file():
+            assert b"s3cr3t-v4lue-0123" not in file.read_bytes(), file
+            assert b"hunter2" not in file.read_bytes(), file
+
+
+def test_a_model_given_as_a_value_is_trained_as_it_is(tiny_run, tiny_config):
+    result = tiny_run(epochs=1, model=tiny_config)
+    assert load(result.run_dir).config == tiny_config
