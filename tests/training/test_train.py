@@ -109,7 +109,7 @@ def test_the_resolved_config_gives_every_auto_a_value_and_a_reason(tiny_run):
         str(resolved[key]) for key in ("batch_size", "lr", "precision", "epochs", "compile")
     }
     assert "auto" not in {str(value) for value in resolved["recipe"].values()}
-    assert "lr: 0.00035  # 1e-3 × √(16 / 128)" in text
+    assert "lr: 0.001  # 2e-3 × √(16 / 64)" in text
     assert "flip: false  # a mirrored letter is another one" in text
 
 

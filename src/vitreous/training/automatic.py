@@ -8,7 +8,7 @@ nothing that is timed here, so that the same data on the same machine always giv
     compile      where it gains more than it costs: CPUs with AMX and GPUs, on runs long enough
     model        by image size: eit_digits up to 16 px, eit_small_image up to 96, beyond: eit_mini on a GPU
     batch size   about 20 steps an epoch, a power of two, 16 to 128 (CPU) or 512 (GPU)
-    lr           1e-3 · √(batch / 128): noise of Adam-like updates scales with the root (Malladi et al. 2022)
+    lr           2e-3 · √(batch / 64), at most 2e-3: noise of Adam scales with the root (Malladi et al. 2022)
     epochs       2500 / √images on a CPU, five times as many on a GPU, 10 to 300
 """
 
@@ -272,8 +272,8 @@ def choose_lr(settings: TrainSettings, batch_size: int, reasons: Reasons) -> flo
     """
 
     def automatic() -> tuple[float, str]:
-        lr = float(f"{min(2e-3, 1e-3 * math.sqrt(batch_size / 128)):.2g}")
-        return lr, f"1e-3 × √({batch_size} / 128), at most 2e-3"
+        lr = float(f"{min(2e-3, 2e-3 * math.sqrt(batch_size / 64)):.2g}")
+        return lr, f"2e-3 × √({batch_size} / 64), at most 2e-3"
 
     lr = reasons.choose("lr", settings.lr, automatic)
     if not lr > 0 or not math.isfinite(lr):
