@@ -20,7 +20,7 @@ logger = logging.getLogger("vitreous")
 def torch_as_planned(plan: Plan) -> Iterator[None]:
     """Threads, determinism and memory of a plan; the caller's, and the caller's random state, afterwards."""
     kind, _, number = plan.device.partition(":")
-    gpus = [] if kind == "cpu" else [int(number or 0)]
+    gpus = [int(number or 0)] if kind == "cuda" else []
     threads = torch.get_num_threads()
     strict = torch.are_deterministic_algorithms_enabled()
     if plan.threads != threads:
@@ -31,7 +31,7 @@ def torch_as_planned(plan: Plan) -> Iterator[None]:
         torch.use_deterministic_algorithms(True)
     try:
         with (
-            torch.random.fork_rng(gpus, device_type="cuda" if kind == "cpu" else kind),
+            torch.random.fork_rng(gpus),
             memory_kept() if kind == "cpu" else contextlib.nullcontext(),
         ):
             yield
