@@ -12,7 +12,7 @@ import vitreous
 
 def describe_machine(device: str = "auto") -> str:
     """Processor or GPU, threads, Python and library versions; no host name."""
-    on_gpu = torch.cuda.is_available() and device in ("auto", "cuda") or device.startswith("cuda:")
+    on_gpu = (torch.cuda.is_available() and device in ("auto", "cuda")) or device.startswith("cuda:")
     if on_gpu:
         hardware = torch.cuda.get_device_name()
     else:

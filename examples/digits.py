@@ -3,13 +3,13 @@
     make demo                      # sets everything up, then runs this
     python examples/digits.py      # in an environment that has vitreous
 
-The images are scikit-learn's: 1,797 handwritten digits of 8×8 pixels (UCI, Alpaydin and Kaynak), a quarter held out for
-the test. scikit-learn's support vector machine on the same split is printed beside the result: at this size it is the
-method to beat, and it is honest to say so.
+The images are scikit-learn's: 1,797 handwritten digits of 8×8 pixels (UCI, Alpaydin and Kaynak), a quarter
+held out for the test. scikit-learn's support vector machine on the same split is printed beside the result:
+at this size it is the method to beat, and it is honest to say so.
 """
 
 import argparse
-import time
+import json
 from pathlib import Path
 
 import numpy as np
@@ -36,14 +36,18 @@ def support_vector_machine(seed: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", default="runs/digits", help="run folder; an unfinished run there is continued")
+    """Train, score, predict, and say where things are."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", default="runs/digits", help="run folder; an unfinished run is continued")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
 
-    begun = time.perf_counter()
     result = vt.train(data="digits", model="eit_digits", out=arguments.out, seed=arguments.seed)
-    took = time.perf_counter() - begun
+    took = json.loads((result.run_dir / "run.json").read_text())[
+        "wall_s"
+    ]  # of all parts, if it was continued
 
     scored = vt.evaluate(result.run_dir, split="test", out=Path(arguments.out) / "test")
     model = vt.load(result.run_dir)
@@ -63,7 +67,7 @@ def main() -> None:
     print(f"  model     {result.model_dir}")
     print(f"  metrics   {Path(result.run_dir) / 'metrics.jsonl'}, {Path(arguments.out) / 'test'}")
     print(f"  pictures  {Path(result.run_dir) / 'figures'}, {Path(arguments.out) / 'test'}")
-    print(f"\nNext: vitreous train --data FOLDER   (a folder of class folders with your own images)")
+    print("\nNext: vitreous train --data FOLDER   (a folder of class folders with your own images)")
 
 
 if __name__ == "__main__":
