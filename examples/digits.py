@@ -45,9 +45,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     result = vt.train(data="digits", model="eit_digits", out=arguments.out, seed=arguments.seed)
-    took = json.loads((result.run_dir / "run.json").read_text())[
-        "wall_s"
-    ]  # of all parts, if it was continued
+    took = json.loads((result.run_dir / "run.json").read_text())["wall_s"]  # also where it was continued
 
     scored = vt.evaluate(result.run_dir, split="test", out=Path(arguments.out) / "test")
     model = vt.load(result.run_dir)
