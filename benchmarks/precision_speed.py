@@ -1,7 +1,7 @@
 """What `auto` gains: the same training step, naive and as vitreous chooses to run it.
 
-    naive     float32, torch's fused attention, no compilation, plain AdamW, memory as it comes auto
-    precision, compilation, attention kernel, memory and optimizer kernel as `vitreous train` picks
+    naive     float32, torch's fused attention, no compilation, plain AdamW, memory as it comes
+    auto      precision, compilation, attention kernel, memory and optimizer kernel as `vitreous train` picks
     others    every combination of precision and compilation, with --all
 
 All in one process, interleaved: one round runs a few steps of each variant in turn, so that a busy

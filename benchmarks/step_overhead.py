@@ -4,9 +4,11 @@ A step of the default recipe (random shift, flip, RandAugment, mixup and cutmix,
 average) on a resident data set, eit_small_image at 32 px: what `vitreous train` runs, timed in four parts
 by the clock.
 
-    data       the batch gathered by index and augmented forward    and backward, loss included:
-    `forward_and_backward` optimizer  AdamW rest       learning rate, generator, gradient norm and clipping,
-    average of the weights, reading the loss, log line
+    data       the batch gathered by index and augmented
+    forward    and backward, loss included: `forward_and_backward`
+    optimizer  AdamW
+    rest       learning rate, generator, gradient norm and clipping, average of the weights, reading the loss,
+               log line
 
 Overhead is data + rest, as a share of the whole step; the target is at most 5 %. Random pixels stand for
 the images: their values do not change the work. On a GPU every part is synchronised, which makes the parts

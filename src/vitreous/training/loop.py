@@ -204,7 +204,8 @@ class Loop:
         raise DivergedError(
             f"{what} is {value} at step {step} (epoch {step / self.plan.steps_per_epoch:.2f}, "
             f"lr {lr:.2e}){where}; training stopped, the last good checkpoint ({newest}) is in "
-            f"{self.folder / 'checkpoints'}; a lower rate such as --lr {self.plan.lr / 3:.1e} often helps"
+            f"{self.folder / 'checkpoints'}; a lower rate such as "
+            f"--lr {min(self.plan.lr / 3, 1e-3):.1e} often helps"
         )
 
     def _first_bad_gradient(self) -> str:
