@@ -25,8 +25,8 @@ def page_faults() -> int:
 def test_a_step_that_repeats_its_allocations_meets_no_new_pages():
     with memory_kept() as kept:
         assert kept
-        inside = page_faults()
-    assert inside < page_faults() / 2
+        # handed back each time, five times 48 MB would be some 58,000 pages of 4 KiB
+        assert page_faults() < 1000
 
 
 def test_elsewhere_nothing_is_touched(monkeypatch):
