@@ -81,10 +81,9 @@ def _draw_mistakes(result: EvaluationResult, classifier: Classifier, images: Ima
         )
     title = f"{classifier.config.name} on {result.split}: no mistakes in {len(result.answers):,} images"
     if numbers:
-        which = "all mistakes" if len(worst) == len(numbers) else f"the {len(worst)} most confident mistakes"
-        title = (
-            f"{classifier.config.name} on {result.split}: {which} of {len(numbers):,}, as the model sees them"
-        )
+        number = f"{len(numbers):,} mistake{'s' * (len(numbers) > 1)}"
+        most = "" if len(worst) == len(numbers) else f", the {len(worst)} most confident"
+        title = f"{classifier.config.name} on {result.split}: {number}{most}, as the model sees them"
     draw_grid(tiles, path, title)
 
 
