@@ -81,9 +81,9 @@ def _draw_mistakes(result: EvaluationResult, classifier: Classifier, images: Ima
         )
     title = f"{classifier.config.name} on {result.split}: no mistakes in {len(result.answers):,} images"
     if numbers:
-        number = f"{len(numbers):,} mistake{'s' * (len(numbers) > 1)}"
+        counted = f"{len(numbers):,} mistake{'s' * (len(numbers) > 1)}"
         most = "" if len(worst) == len(numbers) else f", the {len(worst)} most confident"
-        title = f"{classifier.config.name} on {result.split}: {number}{most}, as the model sees them"
+        title = f"{classifier.config.name} on {result.split}: {counted}{most}, as the model sees them"
     draw_grid(tiles, path, title)
 
 
