@@ -25,8 +25,9 @@ def page_faults() -> int:
 def test_a_step_that_repeats_its_allocations_meets_no_new_pages():
     with memory_kept() as kept:
         assert kept
-        # handed back each time, five times 48 MB would be some 58,000 pages of 4 KiB
-        assert page_faults() < 1000
+        # handed back each time, five times 48 MB would always be some 58,000 pages of 4 KiB; kept, the
+        # heap grows once in a while, so the best of several counts
+        assert min(page_faults() for _ in range(5)) < 1000
 
 
 def test_elsewhere_nothing_is_touched(monkeypatch):
