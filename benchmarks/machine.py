@@ -1,13 +1,13 @@
 """One sentence on the hardware and versions that a figure was measured on."""
 
 import platform
-from pathlib import Path
 
 import timm
 import torch
 import torchvision
 
 import vitreous
+from vitreous.training.environment import processor_name
 
 
 def describe_machine(device: str = "auto") -> str:
@@ -16,21 +16,12 @@ def describe_machine(device: str = "auto") -> str:
     if on_gpu:
         hardware = torch.cuda.get_device_name()
     else:
-        hardware = f"{_processor()}, {torch.get_num_threads()} threads{_matrix_units()}"
+        hardware = f"{processor_name()}, {torch.get_num_threads()} threads{_matrix_units()}"
     return (
         f"{hardware}; Python {platform.python_version()}, torch {torch.__version__.split('+')[0]}, "
         f"torchvision {torchvision.__version__.split('+')[0]}, timm {timm.__version__}, "
         f"vitreous {vitreous.__version__}"
     )
-
-
-def _processor() -> str:
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def _matrix_units() -> str:

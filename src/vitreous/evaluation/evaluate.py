@@ -63,10 +63,12 @@ def evaluate(
     place = Path(run)
     classifier = load(place, device=choose_device(device))
     run_dir = next((each for each in (place, place.parent) if (each / INPUT).exists()), None)
-    images, name, split, rows = _images(classifier, run_dir, data, split, loading)
+    stored = _stored(run_dir)
+    reading = _loading(stored, loading)
+    images, name, split, rows = _images(classifier, run_dir, stored, data, split, reading)
     folder = _folder(out, place, name, images)
     started = time.perf_counter()
-    measurement, answers = _measure(classifier, rows, batch_size, _loading(run_dir, loading))
+    measurement, answers = _measure(classifier, rows, batch_size, reading)
     result = EvaluationResult(
         split=split,
         metrics={f"{split}/{key}": value for key, value in measurement.values.items()},
@@ -84,18 +86,18 @@ def evaluate(
 def _images(
     classifier: Classifier,
     run_dir: Path | None,
+    stored: Mapping[str, Any],
     data: str | Path | Sequence[str | Path] | None,
     split: str | None,
-    loading: Loading | Mapping[str, Any] | None,
+    reading: Loading,
 ) -> tuple[list[str], str, str, ImageSplit]:
     """The data argument, a name for the results, the split's name and its images."""
-    own = _stored(run_dir).get("data", [])
+    own = stored.get("data", [])
     given = (
         own if data is None else [str(data)] if isinstance(data, str | Path) else [str(each) for each in data]
     )
     if not given:
         raise ConfigError("a model folder does not know which images to measure on; give them with --data")
-    reading = _loading(run_dir, loading)
     if [_absolute(each) for each in given] == [_absolute(each) for each in own]:
         split = split or "val"
         name, split_file = split, (run_dir or Path()) / SPLIT_FILE
@@ -114,7 +116,7 @@ def _images(
         opened = open_images(
             given,
             loading=reading,
-            seed=_stored(run_dir).get("seed", 0),
+            seed=stored.get("seed", 0),
             split_file=split_file,
             classes=classifier.classes,
             need=need,
@@ -177,12 +179,12 @@ def _stored(run_dir: Path | None) -> dict[str, Any]:
     return stored if isinstance(stored, dict) else {}
 
 
-def _loading(run_dir: Path | None, wanted: Loading | Mapping[str, Any] | None) -> Loading:
+def _loading(stored: Mapping[str, Any], wanted: Loading | Mapping[str, Any] | None) -> Loading:
     if isinstance(wanted, Loading):
         return wanted
     known = {each.name for each in dataclasses.fields(Loading)}
-    stored = {name: value for name, value in _stored(run_dir).get("loading", {}).items() if name in known}
-    return Loading(**{**stored, **(wanted or {})})
+    used = {name: value for name, value in stored.get("loading", {}).items() if name in known}
+    return Loading(**{**used, **(wanted or {})})
 
 
 def _folder(out: str | Path | None, place: Path, name: str, data: Sequence[str]) -> Path:

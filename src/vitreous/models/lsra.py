@@ -15,22 +15,19 @@ The last layer's convolution never reaches the class token, which attends within
 class-token head its weights get no gradient. EIT's last layer has no convolution.
 """
 
-from vitreous.models.eit import SIZES, stem
-from vitreous.models.init import EITInit
+from dataclasses import replace
+
+from vitreous.models.eit import SIZES, eit
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.parts import (
     Attention,
     Block,
     ChannelSplit,
-    ClassToken,
-    ClassTokenHead,
     DepthwiseConv,
     FeedForward,
     ImageShape,
-    LearnedPosition,
     Mix,
     Mixer,
-    NoPosition,
 )
 
 __all__ = ["SIZES", "lsra"]
@@ -71,14 +68,19 @@ def lsra(
     attending = heads * (width // heads // 2)
     slices = ((width - attending, convolution), (attending, Attention(heads)))
     mixer = ChannelSplit(slices[::-1] if attention_first else slices)
-    return VisionTransformer(
+    like_eit = eit(
+        image=image,
+        classes=classes,
+        width=width,
+        depth=depth,
+        heads=heads,
+        kernel=kernel,
+        stride=stride,
+        pool=pool,
+        patch=patch,
+        position=position,
+        pre_logits=pre_logits,
         name=name,
         source=source,
-        image=image,
-        stem=stem(width, kernel, stride, pool, patch),
-        prefix=ClassToken(),
-        position=LearnedPosition() if position else NoPosition(),
-        layers=(Block((Mix(mixer), FeedForward(4))),) * depth,
-        head=ClassTokenHead(classes, pre_logits=pre_logits),
-        init=EITInit(),
     )
+    return replace(like_eit, layers=(Block((Mix(mixer), FeedForward(4))),) * depth)

@@ -1,11 +1,11 @@
 """AdamW with its parameter groups, and the learning rate of every step.
 
-Optimizer: torch's `AdamW` (Loshchilov & Hutter 2019), its fused kernel where the device has one. Groups:
-    timm's
-`param_groups_weight_decay`, so biases and all 1-D parameters (norms, layer scales) do not decay; added to
-it, as in DeiT's `no_weight_decay` (Touvron et al. 2021, authors' code): the class token and position
-tables. Schedule: timm's `CosineLRScheduler` counted in steps. It is a pure function of the step number, so
-a continued run needs nothing but the step:
+Optimizer: torch's `AdamW` (Loshchilov & Hutter 2019), its fused kernel where the device has one.
+Groups: timm's `param_groups_weight_decay`, so biases and all 1-D parameters (norms, layer scales) do not
+decay; added to it, as in DeiT's `no_weight_decay` (Touvron et al. 2021, authors' code): the class token and
+position tables.
+Schedule: timm's `CosineLRScheduler` counted in steps. It is a pure function of the step number, so a
+continued run needs nothing but the step:
 
     lr(t) = peak · t / W                                                  for t = 1 … W     (warm-up)
     lr(t) = end + (peak − end) / 2 · (1 + cos(π (t − W) / (T − W)))       for t = W … T,    t = step + 1
@@ -61,7 +61,6 @@ class Schedule:
 
     def set(self, step: int) -> float:
         """Put the rate of `step` (from 0) into the optimizer and return it."""
-        self._cosine.step_update(
-            step + 1
-        )  # from 1, so that the first step moves and the last one is at the end
+        # from 1, so that the first step moves and the last one is at the end
+        self._cosine.step_update(step + 1)
         return float(self._optimizer.param_groups[0]["lr"])

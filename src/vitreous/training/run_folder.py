@@ -20,6 +20,7 @@ from typing import Any, Literal, TextIO
 import yaml
 
 from vitreous.errors import ConfigError, ResumeMismatch
+from vitreous.interop.model_card import flatten
 from vitreous.redaction import redact
 from vitreous.training.checkpoint import write_synced
 from vitreous.training.settings import TrainSettings
@@ -155,8 +156,8 @@ def open_run_folder(settings: TrainSettings) -> RunFolder:
 
 def differences(path: Path, settings: TrainSettings) -> Iterator[str]:
     """Settings of a run folder that are not those given now, as `key: old → new`."""
-    old = dict(_flat(_read_yaml(path / INPUT)))
-    new = dict(_flat(yaml.safe_load(as_yaml(settings))))
+    old = flatten(_read_yaml(path / INPUT))
+    new = flatten(yaml.safe_load(as_yaml(settings)))
     for key in sorted(old.keys() | new.keys()):
         if key not in WITHOUT_EFFECT and old.get(key) != new.get(key):
             yield f"{key}: {_spell(old, key)} → {_spell(new, key)}"
@@ -232,14 +233,6 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} cannot be read: {redact(str(error)).splitlines()[0]}") from None
     return values if isinstance(values, Mapping) else {}
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _spell(values: Mapping[str, Any], key: str) -> str:
