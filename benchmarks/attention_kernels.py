@@ -73,12 +73,12 @@ def measure(
     direction = torch.randn(1, settings.batch_heads, tokens, width, dtype=kind, device=settings.device)
     q, k, v = (each.transpose(1, 2).requires_grad_(gradients) for each in qkv.unbind(2))
 
-    def run(kernel: Callable[[Tensor, Tensor, Tensor, float], Tensor]) -> float:
+    def run(kernel: Callable[[Tensor, Tensor, Tensor, Tensor | None, float], Tensor]) -> float:
         clock = time.process_time if settings.cpu_time else time.perf_counter
         if settings.device == "cuda":
             torch.cuda.synchronize()
         begun = clock()
-        mixed = kernel(q, k, v, 0.0)
+        mixed = kernel(q, k, v, None, 0.0)
         if gradients:
             torch.autograd.grad(mixed, (q, k, v), direction)
         if settings.device == "cuda":

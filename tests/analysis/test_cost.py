@@ -109,11 +109,11 @@ def test_layers_add_up_and_name_what_leaves_them(described: VisionTransformer) -
     assert leaving == [(tokens, width), *[(tokens + 1, width)] * 5, (1, described.classes)]
 
 
-def test_a_kept_map_costs_nothing_more() -> None:
+def test_lending_attention_costs_nothing_more() -> None:
     from dataclasses import replace
 
     from vitreous.parts import Attention, Block, FeedForward, Mix
 
     plain = config("deit_tiny", depth=1)
-    keeping = replace(plain, layers=(Block((Mix(Attention(3, keep_map=True)), FeedForward(4))),))
-    assert cost(keeping).macs == cost(plain).macs
+    lending = replace(plain, layers=(Block((Mix(Attention(3, lends=True)), FeedForward(4))),))
+    assert cost(lending).macs == cost(plain).macs

@@ -29,9 +29,12 @@ def test_a_name_that_is_left_over_is_refused() -> None:
         to_ours({"body.weight": 1}, TABLE)
 
 
-def test_two_weights_with_one_name_are_refused() -> None:
-    with pytest.raises(ConfigError, match="two weights would get the same name"):
-        to_ours({"a.x": 1, "b.x": 2}, (("a.", "c."), ("b.", "c.")))
+def test_two_names_for_one_weight_must_agree_and_are_both_written_back() -> None:
+    table = (("a.", "c."), ("b.", "c."))
+    assert to_ours({"a.x": 1, "b.x": 1}, table) == {"c.x": 1}
+    assert to_theirs({"c.x": 1}, table) == {"a.x": 1, "b.x": 1}
+    with pytest.raises(ConfigError, match="two unequal weights would get the name"):
+        to_ours({"a.x": 1, "b.x": 2}, table)
 
 
 def test_weights_are_copied_or_the_leftovers_on_either_side_are_named() -> None:

@@ -10,6 +10,7 @@ from vitreous.models import VisionTransformer, config, from_json, list_models, t
 from vitreous.models.init import DeiTInit, EITInit
 from vitreous.parts import *  # noqa: F403 — eval of a repr needs every name
 from vitreous.parts import (
+    AddPosition,
     Attention,
     Block,
     ChannelSplit,
@@ -20,7 +21,7 @@ from vitreous.parts import (
     FeedForward,
     ImageShape,
     LayerNorm,
-    LearnedPosition,
+    LearnedTable,
     Mix,
     NoPosition,
     PatchStem,
@@ -28,7 +29,7 @@ from vitreous.parts import (
 
 sizes = st.integers(1, 1000)
 norms = st.builds(LayerNorm, eps=st.floats(1e-9, 1e-3))
-plain_mixers = st.builds(Attention, sizes, keep_map=st.booleans()) | st.builds(DepthwiseConv, sizes)
+plain_mixers = st.builds(Attention, sizes, lends=st.booleans()) | st.builds(DepthwiseConv, sizes)
 mixers = st.recursive(
     plain_mixers,
     lambda inner: st.builds(
@@ -47,7 +48,7 @@ configs = st.builds(
     image=st.builds(ImageShape, sizes, sizes, sizes),
     stem=st.builds(PatchStem, sizes, sizes) | st.builds(ConvPoolStem, sizes, sizes, sizes, sizes),
     prefix=st.just(ClassToken()),
-    position=st.sampled_from([LearnedPosition(), NoPosition()]),
+    position=st.sampled_from([AddPosition(LearnedTable()), NoPosition()]),
     layers=st.lists(blocks | branches, max_size=5).map(lambda some: (*some, *some[-1:] * 3)),
     head=st.builds(ClassTokenHead, sizes, norm=norms, pre_logits=st.none() | sizes),
     init=st.builds(DeiTInit, std=st.floats(0.001, 1)) | st.just(EITInit()),
@@ -98,7 +99,7 @@ def changed(change) -> dict:
         (lambda data: data["stem"].pop("pool"), "model.stem: ConvPoolStem lacks pool"),
         (
             lambda data: data["stem"].update(kind="ConvPolStem"),
-            "model.stem: unknown kind 'ConvPolStem'; did you mean ConvPoolStem or PatchStem?",
+            "model.stem: unknown kind 'ConvPolStem'; did you mean ConvPoolStem",
         ),
         (
             lambda data: data["layers"][4]["branches"][0]["mixer"].update(heads=2.5),

@@ -71,8 +71,8 @@ def test_switches_are_arguments_of_the_family() -> None:
             "ImageShape.height is 0; it takes a whole number of at least 1",
         ),
         (
-            lambda: config("eit_mini", classes=0),
-            "ClassTokenHead.classes is 0; it takes a whole number of at least 1",
+            lambda: config("eit_mini", classes=-1),
+            "ClassTokenHead.classes is -1; it takes a whole number of at least 1 or 0",
         ),
     ],
 )

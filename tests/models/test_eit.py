@@ -213,8 +213,8 @@ def test_without_a_position_table_it_runs_at_any_size(size: tuple[int, int]) -> 
 
 def test_with_a_position_table_another_size_is_refused() -> None:
     model = build(config("eit_mini", position=True, depth=1))
-    assert model.position.table.shape == (1, 362, 250)
-    with pytest.raises(ConfigError, match="a grid of 19×19 tokens and the images give 16×16"):
+    assert model.position.table.weight.shape == (1, 362, 250)
+    with pytest.raises(ConfigError, match="a grid of 19×19 tokens and the images give 16×16 tokens"):
         model(torch.zeros(1, 3, 192, 192))
 
 

@@ -21,7 +21,7 @@ def test_eit_starts_as_its_released_code() -> None:
 def test_deit_starts_as_its_released_code() -> None:
     torch.manual_seed(0)
     model = build(config("deit_tiny"))
-    for parameter in (model.prefix.token, model.position.table, model.head.classifier.weight):
+    for parameter in (model.prefix.token, model.position.table.weight, model.head.classifier.weight):
         assert abs(parameter.std() / 0.02 - 1) < 0.2
     assert abs(model.layers[3].branches[1].widen.weight.std() / 0.02 - 1) < 0.02
     linear = [each for each in model.modules() if isinstance(each, torch.nn.Linear)]

@@ -39,20 +39,19 @@ def test_attention_does_not_know_the_order_of_tokens() -> None:
     torch.testing.assert_close(shuffled, mixed[:, order])
 
 
-def test_a_map_is_kept_only_where_it_is_asked_for() -> None:
+def test_attention_is_lent_only_where_it_is_asked_for() -> None:
     given = tokens()
-    assert Mix(Attention(3)).build(SHAPE)(given).attention is None
-    kept = Mix(Attention(3, keep_map=True)).build(SHAPE)(given).attention
-    assert kept is not None
-    assert kept.shape == (2, 3, 7, 7)
-    torch.testing.assert_close(kept.sum(-1), torch.ones(2, 3, 7))
+    assert Mix(Attention(3)).build(SHAPE)(given).shared == ()
+    kept = Mix(Attention(3, lends=True)).build(SHAPE)(given).shared
+    assert len(kept) == 1 and kept[0].shape == (2, 3, 7, 7)
+    torch.testing.assert_close(kept[0].sum(-1), torch.ones(2, 3, 7))
 
 
-def test_keeping_the_map_does_not_change_the_result() -> None:
+def test_lending_does_not_change_the_result() -> None:
     given = tokens()
-    plain, keeping = Attention(3).build(SHAPE), Attention(3, keep_map=True).build(SHAPE)
-    keeping.load_state_dict(plain.state_dict())
-    torch.testing.assert_close(keeping(given.x, given)[0], plain(given.x, given)[0])
+    plain, lending = Attention(3).build(SHAPE), Attention(3, lends=True).build(SHAPE)
+    lending.load_state_dict(plain.state_dict())
+    torch.testing.assert_close(lending(given.x, given)[0], plain(given.x, given)[0])
 
 
 def test_heads_that_do_not_divide_the_width_are_refused_and_nearest_ones_named() -> None:

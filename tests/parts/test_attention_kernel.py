@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from vitreous.parts.attention_kernel import KERNELS, attend, choose
+from vitreous.parts.attention_kernel import (
+    KERNELS,
+    attend,
+    attend_and_lend,
+    attention_map,
+    choose,
+    lent_as_map,
+)
 
 
 def qkv(dtype: torch.dtype, tokens: int, head_width: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -14,27 +21,35 @@ def qkv(dtype: torch.dtype, tokens: int, head_width: int) -> tuple[torch.Tensor,
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5), (torch.bfloat16, 3e-2)]
 )
-def test_all_kernels_agree_gradients_included(dtype, tolerance, tokens, head_width) -> None:
+@pytest.mark.parametrize("biased", [False, True])
+def test_all_kernels_agree_gradients_included(dtype, tolerance, tokens, head_width, biased) -> None:
     q, k, v = qkv(dtype, tokens, head_width)
+    bias = torch.randn(1, 3, tokens, tokens, dtype=dtype) if biased else None
     weights = torch.randn(2, 3, tokens, head_width, dtype=dtype)
     results = []
     for kernel in (
         *KERNELS.values(),
-        lambda q, k, v, dropout: attend(q, k, v, dropout=dropout)[0],
-        lambda q, k, v, dropout: attend(q, k, v, dropout=dropout, keep_map=True)[0],
+        lambda q, k, v, bias, dropout: attend(q, k, v, bias=bias, dropout=dropout),
+        lambda q, k, v, bias, dropout: attend_and_lend(q, k, v, bias=bias, dropout=dropout)[0],
     ):
-        mixed = kernel(q, k, v, 0.0)
+        mixed = kernel(q, k, v, bias, 0.0)
         results.append((mixed, *torch.autograd.grad((mixed * weights).sum(), (q, k, v))))
     for other in results[1:]:
         for got, expected in zip(other, results[0], strict=True):
             torch.testing.assert_close(got, expected, rtol=tolerance, atol=tolerance * 3)
 
 
-def test_the_map_is_the_softmax_and_only_there_on_request() -> None:
-    q, k, v = qkv(torch.float64, 7, 4)
-    _, kept = attend(q, k, v, keep_map=True)
-    torch.testing.assert_close(kept, (q @ k.mT / 2).softmax(-1))
-    assert attend(q, k, v)[1] is None
+def test_the_map_is_the_softmax() -> None:
+    q, k, _ = qkv(torch.float64, 7, 4)
+    torch.testing.assert_close(attention_map(q, k), (q @ k.mT / 2).softmax(-1))
+
+
+@pytest.mark.parametrize(("tokens", "lent"), [(8, 1), (9, 2)])
+def test_few_tokens_lend_their_map_and_many_their_queries_and_keys(tokens: int, lent: int) -> None:
+    q, k, v = qkv(torch.float32, tokens, 4)
+    _, shared = attend_and_lend(q, k, v)
+    assert len(shared) == lent
+    assert lent_as_map("cpu", torch.float32, tokens, 4, True) == (lent == 1)
 
 
 @pytest.mark.parametrize("gradients", [False, True])
@@ -56,8 +71,8 @@ def test_the_rule_always_names_a_kernel_and_depends_on_nothing_else() -> None:
 def test_dropout_keeps_the_mean_in_every_kernel(kernel: str) -> None:
     torch.manual_seed(0)
     q, k, v = (torch.randn(1, 1, 9, 5).expand(4000, -1, -1, -1) for _ in range(3))
-    mean = KERNELS[kernel](q, k, v, 0.2).mean(0)
-    torch.testing.assert_close(mean, KERNELS[kernel](q[:1], k[:1], v[:1], 0.0)[0], atol=0.05, rtol=0)
+    mean = KERNELS[kernel](q, k, v, None, 0.2).mean(0)
+    torch.testing.assert_close(mean, KERNELS[kernel](q[:1], k[:1], v[:1], None, 0.0)[0], atol=0.05, rtol=0)
 
 
 @pytest.mark.gpu
@@ -68,7 +83,7 @@ def test_all_kernels_agree_on_a_gpu(dtype, tolerance, head_width) -> None:
     q, k, v = (each.detach().cuda().requires_grad_() for each in qkv(dtype, 65, head_width))
     results = []
     for kernel in KERNELS.values():
-        mixed = kernel(q, k, v, 0.0)
+        mixed = kernel(q, k, v, None, 0.0)
         results.append((mixed, *torch.autograd.grad(mixed.sum(), (q, k, v))))
     for other in results[1:]:
         for got, expected in zip(other, results[0], strict=True):

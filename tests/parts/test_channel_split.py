@@ -26,11 +26,11 @@ def test_each_slice_sees_only_its_own_channels_in_order() -> None:
     torch.testing.assert_close(mixed, torch.cat((first, last), -1))
 
 
-def test_a_map_kept_in_a_slice_reaches_the_tokens() -> None:
-    module = ChannelSplit(((4, Attention(2, keep_map=True)), (6, DepthwiseConv(3)))).build(SHAPE)
+def test_attention_lent_in_a_slice_reaches_the_tokens() -> None:
+    module = ChannelSplit(((4, Attention(2, lends=True)), (6, DepthwiseConv(3)))).build(SHAPE)
     given = tokens()
-    kept = module(given.x, given)[1].attention
-    assert kept is not None and kept.shape == (2, 2, 13, 13)
+    kept = module(given.x, given)[1].shared
+    assert [each.shape for each in kept] in ([(2, 2, 13, 13)], [(2, 2, 13, 2)] * 2)
 
 
 def test_slices_that_do_not_make_up_the_width_are_refused() -> None:

@@ -19,7 +19,7 @@ from vitreous.parts.description import Description
 
 EXAMPLES = [
     Attention(3),
-    Attention(3, keep_map=True),
+    Attention(3, lends=True),
     PatchStem(4, 32),
     ImageShape(3, 32, 48),
     Mix(Attention(2), norm=LayerNorm(1e-5)),
@@ -40,7 +40,7 @@ def test_a_repr_is_the_constructor_call(description: Description) -> None:
 def test_a_repr_leaves_defaults_out_and_a_single_required_field_bare() -> None:
     assert repr(Mix(Attention(3))) == "Mix(Attention(3))"
     assert repr(Mix(Attention(3, True), norm=LayerNorm(1e-5))) == (
-        "Mix(Attention(3, keep_map=True), norm=LayerNorm(eps=1e-05))"
+        "Mix(Attention(3, lends=True), norm=LayerNorm(eps=1e-05))"
     )
     assert repr(PatchStem(4, 32)) == "PatchStem(patch=4, width=32)"
 
@@ -72,7 +72,7 @@ def test_equal_descriptions_have_equal_hashes() -> None:
             lambda: Block([FeedForward(4)]),
             "Block.branches is [FeedForward(4)]; it takes a tuple, each of it a Part",
         ),
-        (lambda: Attention(2, keep_map=1), "Attention.keep_map is 1; it takes True or False"),
+        (lambda: Attention(2, lends=1), "Attention.lends is 1; it takes True or False"),
         (
             lambda: ChannelSplit(((8, FeedForward(2)),)),
             "ChannelSplit.slices is ((8, FeedForward(2)),); it takes a tuple, each of it a tuple of a whole "

@@ -57,8 +57,8 @@ def test_drop_path_drops_whole_images_and_keeps_the_mean() -> None:
 
 def test_attention_dropout_keeps_the_mean_whichever_kernel_computes_it() -> None:
     torch.manual_seed(0)
-    for keep_map in (False, True):
-        module = Attention(2, keep_map=keep_map).build(SHAPE)
+    for lends in (False, True):
+        module = Attention(2, lends=lends).build(SHAPE)
         set_drop_rates(module, dropout=0.0, attention_dropout=0.2, drop_path=0.0)
         given = tokens(1)
         many = Tokens(given.x.expand(3000, -1, -1), (3, 3), 1)
@@ -67,11 +67,11 @@ def test_attention_dropout_keeps_the_mean_whichever_kernel_computes_it() -> None
         torch.testing.assert_close(mean, expected, atol=0.03, rtol=0)
 
 
-def test_the_kept_map_is_the_one_before_dropout() -> None:
-    module = Attention(2, keep_map=True).build(SHAPE).train()
+def test_the_lent_map_is_the_one_before_dropout() -> None:
+    module = Attention(1, lends=True).build(SHAPE).train()  # a head wide enough that the map itself is lent
     set_drop_rates(module, dropout=0.0, attention_dropout=0.9, drop_path=0.0)
     given = tokens()
-    torch.testing.assert_close(module(given.x, given)[1].attention.sum(-1), torch.ones(2, 2, 10))
+    torch.testing.assert_close(module(given.x, given)[1].shared[0].sum(-1), torch.ones(2, 1, 10))
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0, 1.5, float("nan")])

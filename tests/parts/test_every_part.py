@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from vitreous.parts import (
+    AddPosition,
     Attention,
     Block,
     ChannelSplit,
@@ -14,7 +15,7 @@ from vitreous.parts import (
     DepthwiseConv,
     FeedForward,
     ImageShape,
-    LearnedPosition,
+    LearnedTable,
     Mix,
     Mixer,
     NoPosition,
@@ -28,7 +29,7 @@ from vitreous.parts import (
 SHAPE = TokenShape(16, (4, 5), prefix=1)
 MIXERS = [
     Attention(4),
-    Attention(4, keep_map=True),
+    Attention(4, lends=True),
     DepthwiseConv(3),
     DepthwiseConv(5),
     ChannelSplit(((10, DepthwiseConv(3)), (6, Attention(2)))),
@@ -41,7 +42,7 @@ PARTS = [
     Block((Mix(Attention(2)), FeedForward(2))),
     Block((FeedForward(2), Mix(Attention(2)))),
     ClassToken(),
-    LearnedPosition(),
+    AddPosition(LearnedTable()),
     NoPosition(),
 ]
 STEMS = [PatchStem(4, 16), ConvPoolStem(3, 1, 4, 16), ConvPoolStem(4, 2, 2, 16)]
@@ -97,7 +98,7 @@ def test_a_part_leaves_what_it_was_given_unchanged(part: Part) -> None:
     before = tokens.x.clone()
     module(tokens)
     assert torch.equal(tokens.x, before)
-    assert tokens.attention is None
+    assert tokens.shared == ()
 
 
 @pytest.mark.parametrize("part", PARTS, ids=repr)

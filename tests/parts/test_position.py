@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from vitreous.errors import ConfigError
-from vitreous.parts import LearnedPosition, NoPosition, Tokens, TokenShape
+from vitreous.parts import AddPosition, LearnedTable, NoPosition, Tokens, TokenShape
 
 
 def test_no_position_is_the_identity() -> None:
@@ -11,18 +11,18 @@ def test_no_position_is_the_identity() -> None:
 
 
 def test_a_table_of_zeros_is_the_identity_and_else_it_is_added() -> None:
-    module = LearnedPosition().build(TokenShape(8, (2, 2), 1))
+    module = AddPosition(LearnedTable()).build(TokenShape(8, (2, 2), 1))
     tokens = Tokens(torch.randn(2, 5, 8), (2, 2), prefix=1)
     assert torch.equal(module(tokens).x, tokens.x)
-    torch.nn.init.normal_(module.table)
-    assert torch.equal(module(tokens).x, tokens.x + module.table)
+    torch.nn.init.normal_(module.table.weight)
+    assert torch.equal(module(tokens).x, tokens.x + module.table.weight)
 
 
 def test_a_table_refuses_tokens_of_another_grid_even_of_equal_number() -> None:
-    module = LearnedPosition().build(TokenShape(8, (2, 6), 1))
+    module = AddPosition(LearnedTable()).build(TokenShape(8, (2, 6), 1))
     with pytest.raises(ConfigError) as refused:
         module(Tokens(torch.zeros(1, 13, 8), (3, 4), prefix=1))
     assert str(refused.value) == (
-        "LearnedPosition: the position table is for a grid of 2×6 tokens and the images give 3×4; resize the "
+        "LearnedTable: the position table is for a grid of 2×6 tokens and the images give 3×4 tokens; resize the "
         "images to the size that the model was built for, or build it for this size"
     )

@@ -25,7 +25,7 @@ def test_torch_takes_tokens_apart_and_puts_them_together() -> None:
     doubled = pytree.tree_map_only(torch.Tensor, lambda x: x + 1, tokens)
     assert isinstance(doubled, Tokens)
     assert torch.equal(doubled.x, tokens.x + 1)
-    assert (doubled.grid, doubled.prefix, doubled.attention) == ((2, 2), 1, None)
+    assert (doubled.grid, doubled.prefix, doubled.shared) == ((2, 2), 1, ())
 
 
 def test_importing_the_module_twice_is_harmless() -> None:

@@ -1,24 +1,24 @@
 """What a model costs: parameters and multiply-accumulates for one image, exact, without running it.
 
-The model is built on meta tensors, which have shapes and no values, and torch's own counter of operations
-watches one forward pass. Norms, softmax, GELU, pooling, sums and dropout are not counted, as everywhere in
-this field.
+MACs are summed from the closed forms that the parts give (`macs`); a map that several layers use and a weight
+that is applied many times count once. `tests/analysis/test_cost.py` holds them against torch's own counter of
+operations. Norms, softmax, GELU, pooling, sums and dropout are not counted, as everywhere in this field.
 
 Papers that say "FLOPs" mean multiply-accumulates (MACs), and many leave out the two products inside
 attention, q · kᵀ and map · v, because their tool did not see them: EIT's published 1.73 G is 1,926,348,500
 with them. Both are given.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from vitreous.models.vision_transformer import VisionTransformer, VisionTransformerModule
-from vitreous.parts.tokens import Tokens
-
-BATCHED_PRODUCTS = (torch.ops.aten.bmm, torch.ops.aten.baddbmm)
+from vitreous.errors import ConfigError
+from vitreous.models.vision_transformer import VisionTransformer
+from vitreous.parts import Head, ImageShape, Macs, Part, Stem, TokenShape
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,17 @@ class Cost:
 
     Args:
         parameters: trainable values.
-        macs: multiply-accumulates of all matrix products and convolutions.
+        macs: multiply-accumulates of all matrix products and convolutions; a shared map counts once.
         macs_without_attention_products: the same without q · kᵀ and map · v, as papers often report.
+        macs_executed: with the maps that sharing layers compute again where that is cheaper than keeping
+            them.
         by_layer: the same by slot and layer, in order; the sums are exact.
     """
 
     parameters: int
     macs: int
     macs_without_attention_products: int
+    macs_executed: int
     by_layer: tuple[LayerCost, ...]
 
 
@@ -58,26 +61,41 @@ def cost(config: VisionTransformer) -> Cost:
     Raises:
         ConfigError: sizes that do not fit each other.
     """
+    by_layer, total = [], Macs()
+    for name, part, before, after in _steps(config):
+        try:
+            parameters, macs = _parameters(part, before), part.macs(before)  # type: ignore[arg-type]
+        except ConfigError as error:
+            raise ConfigError(f"{name.replace('layers.', 'layer ')}, {error}") from None
+        by_layer.append(LayerCost(name, parameters, macs.total, after.tokens, after.width))
+        total += macs
+    return Cost(
+        sum(each.parameters for each in by_layer),
+        total.total,
+        total.maps,
+        total.total + total.again,
+        tuple(by_layer),
+    )
+
+
+def _steps(
+    config: VisionTransformer,
+) -> Iterator[tuple[str, Stem | Part | Head, ImageShape | TokenShape, TokenShape]]:
+    """Each slot and layer: name, description, the shape it is given and the shape it leaves."""
+    shape = config.stem.out_shape(config.image)
+    yield "stem", config.stem, config.image, shape
+    between = [("prefix", config.prefix), ("position", config.position)]
+    between += [(f"layers.{number}", layer) for number, layer in enumerate(config.layers)]
+    for name, part in between:
+        before, shape = shape, part.out_shape(shape)
+        yield name, part, before, shape
+    logits = TokenShape(config.classes or shape.width, None, prefix=1)
+    yield "head", config.head, shape, logits
+
+
+@lru_cache(maxsize=4096)
+def _parameters(part: Stem | Part | Head, shape: ImageShape | TokenShape) -> int:
+    """Parameters of one layer, counted on a module without values; equal layers are counted once."""
     with torch.device("meta"):
-        model = VisionTransformerModule(config).eval()
-        flowing = torch.empty(1, config.image.channels, config.image.height, config.image.width)
-    steps = [(name, model.get_submodule(name)) for name in ("stem", "prefix", "position")]
-    steps += [(f"layers.{number}", layer) for number, layer in enumerate(model.layers)]
-    steps += [("head", model.head)]
-
-    by_layer = []
-    attention_products = 0
-    for name, step in steps:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            flowing = step(flowing)
-        tokens, width = flowing.x.shape[1:] if isinstance(flowing, Tokens) else flowing.shape
-        by_layer.append(LayerCost(name, _parameters(step), counter.get_total_flops() // 2, tokens, width))
-        # Two batches of matrices are only multiplied inside attention; a linear map has one weight for all.
-        by_operation = counter.get_flop_counts()["Global"]
-        attention_products += sum(by_operation.get(each, 0) for each in BATCHED_PRODUCTS) // 2
-    macs = sum(each.macs for each in by_layer)
-    return Cost(_parameters(model), macs, macs - attention_products, tuple(by_layer))
-
-
-def _parameters(module: nn.Module) -> int:
+        module: nn.Module = part.build(shape)  # type: ignore[arg-type]
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

@@ -3,11 +3,16 @@
 A table is a tuple of pairs (theirs, ours): the beginnings of state-dict keys, up to a dot or the whole key,
 such as `("blocks.0.attn.qkv.", "layers.0.branches.0.mixer.qkv.")`. The part of a key behind the beginning
 stays. Tables live beside their models (`models/eit.py`, `models/deit.py`).
+
+Two of their names may stand for one of ours: code that applies a block twice may save it twice (SReT). Both
+must then hold the same values; on the way back both are written. A weight of theirs that our model computes
+(a sinusoid, an index) is compared with it instead of loaded.
 """
 
 from collections.abc import Mapping
 from typing import TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from vitreous.errors import ConfigError, VerifyError
@@ -17,12 +22,16 @@ Table = tuple[tuple[str, str], ...]
 
 
 def to_ours(state: Mapping[str, Value], table: Table) -> dict[str, Value]:
-    """Keys under our names; raises ConfigError for a key that the table does not know."""
+    """Keys under our names.
+
+    Raises:
+        ConfigError: a key that the table does not know, or two unequal weights under one name.
+    """
     return _rename(state, table)
 
 
 def to_theirs(state: Mapping[str, Value], table: Table) -> dict[str, Value]:
-    """Keys under their names; raises ConfigError for a key that the table does not know."""
+    """Keys under their names, each under all it has; raises ConfigError for a key the table does not know."""
     return _rename(state, tuple((ours, theirs) for theirs, ours in table))
 
 
@@ -31,10 +40,16 @@ def load_theirs(model: nn.Module, state: Mapping[str, Tensor], table: Table) -> 
 
     Raises:
         ConfigError: a weight that the table does not know.
-        VerifyError: a weight that is left over on either side, or has another shape.
+        VerifyError: a weight that is left over on either side, has another shape, or is not what our model
+            computes in its place.
     """
     given = to_ours(state, table)
     own = model.state_dict()
+    computed = {name: value for name, value in model.named_buffers() if name not in own}
+    for name in computed.keys() & given.keys():
+        theirs = given.pop(name).reshape(computed[name].shape)
+        if not torch.allclose(theirs, computed[name].to(theirs.dtype), atol=1e-6):
+            raise VerifyError(f"{name} differs from what the model computes; this is another architecture")
     for there, missing in (
         ("the model", own.keys() - given.keys()),
         ("the weights", given.keys() - own.keys()),
@@ -52,14 +67,22 @@ def load_theirs(model: nn.Module, state: Mapping[str, Tensor], table: Table) -> 
 
 
 def _rename(state: Mapping[str, Value], table: Table) -> dict[str, Value]:
-    renamed = {}
+    renamed: dict[str, Value] = {}
     for key, value in state.items():
         # The longest beginning wins, so that `norm.` and `norm.inner.` may stand in one table.
-        fitting = [pair for pair in table if key.startswith(pair[0])]
-        if not fitting:
+        longest = max((len(before) for before, _ in table if key.startswith(before)), default=None)
+        if longest is None:
             raise ConfigError(f"no name is known for the weight {key!r}")
-        before, after = max(fitting, key=lambda pair: len(pair[0]))
-        renamed[after + key.removeprefix(before)] = value
-    if len(renamed) < len(state):
-        raise ConfigError("two weights would get the same name; the table of names is wrong")
+        for before, after in table:
+            if len(before) == longest and key.startswith(before):
+                name = after + key.removeprefix(before)
+                if name in renamed and not _same(renamed[name], value):
+                    raise ConfigError(f"two unequal weights would get the name {name!r}")
+                renamed[name] = value
     return renamed
+
+
+def _same(first: object, second: object) -> bool:
+    if isinstance(first, Tensor) and isinstance(second, Tensor):
+        return torch.equal(first, second)
+    return first is second

@@ -8,13 +8,14 @@ a missing key or a value of the wrong type is an error that says where.
 from typing import Any
 
 from vitreous.errors import ConfigError, did_you_mean
+from vitreous.models.drop_path import DROP_PATH_RULES
 from vitreous.models.init import SCHEMES
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.parts import DESCRIPTIONS
 from vitreous.parts.description import Description, field_types
 
 KINDS: dict[str, type[Description]] = {
-    kind.__name__: kind for kind in (*DESCRIPTIONS, *SCHEMES, VisionTransformer)
+    kind.__name__: kind for kind in (*DESCRIPTIONS, *SCHEMES, *DROP_PATH_RULES, VisionTransformer)
 }
 
 

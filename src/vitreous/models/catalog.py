@@ -5,57 +5,20 @@ every argument of the family's function as a switch. The papers' own names are a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, get_type_hints
 
 from vitreous.errors import ConfigError, did_you_mean
 from vitreous.models import deit, eit, lsra
+from vitreous.models.entry import Entry
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.parts import ImageShape
 from vitreous.parts.description import fits, in_words
 
-AUTHORS, PAPER, OURS = "authors' code", "paper", "ours"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One named model.
-
-    Args:
-        family: the function that makes the config.
-        numbers: the family's arguments for this size.
-        image_size: height and width in pixels unless the user says otherwise.
-        source: authors' code, paper or ours.
-        aliases: what papers call it.
-    """
-
-    family: Callable[..., VisionTransformer]
-    numbers: dict[str, Any]
-    image_size: int
-    source: str
-    aliases: tuple[str, ...] = field(default=())
-
-
 CATALOG: dict[str, Entry] = {
-    "deit_tiny": Entry(deit.deit, deit.SIZES["tiny"], 224, AUTHORS, ("DeiT-Ti",)),
-    "deit_small": Entry(deit.deit, deit.SIZES["small"], 224, AUTHORS, ("DeiT-S",)),
-    "deit_base": Entry(deit.deit, deit.SIZES["base"], 224, AUTHORS, ("DeiT-B",)),
-    # EIT's control: its small-image model with 4×4 patches, a position table and plain attention.
-    "vit_small_image": Entry(
-        eit.eit, {**eit.SIZES["small_image"], "patch": 4, "eit_t": False, "position": True}, 32, OURS
-    ),
-    "eit_mini": Entry(eit.eit, eit.SIZES["mini"], 224, AUTHORS, ("EIT16/4/3-Mini",)),
-    "eit_tiny": Entry(eit.eit, eit.SIZES["tiny"], 224, AUTHORS, ("EIT16/4/3-Tiny",)),
-    "eit_base": Entry(eit.eit, eit.SIZES["base"], 224, AUTHORS, ("EIT16/4/3-Base",)),
-    "eit_large": Entry(eit.eit, eit.SIZES["large"], 224, AUTHORS, ("EIT16/4/3-Large",)),
-    "eit_small_image": Entry(eit.eit, eit.SIZES["small_image"], 32, OURS, ("EIT3/1/4",)),
-    "eit_digits": Entry(eit.eit, eit.SIZES["digits"], 8, OURS),
-    "lsra_mini": Entry(lsra.lsra, lsra.SIZES["mini"], 224, OURS),
-    "lsra_tiny": Entry(lsra.lsra, lsra.SIZES["tiny"], 224, OURS),
-    "lsra_base": Entry(lsra.lsra, lsra.SIZES["base"], 224, OURS),
-    "lsra_large": Entry(lsra.lsra, lsra.SIZES["large"], 224, OURS),
-    "lsra_small_image": Entry(lsra.lsra, lsra.SIZES["small_image"], 32, OURS),
+    **deit.ENTRIES,
+    **eit.ENTRIES,
+    **lsra.ENTRIES,
 }
 
 
@@ -81,13 +44,14 @@ def config(
         channels: channels of the images.
         **switches: any argument of the family's function, such as `position=True` for EIT, `depth=6` for all.
 
+    With `classes=0` the model gives features.
+
     Raises:
         ConfigError: an unknown name or switch (the nearest are named), or a value of the wrong type.
     """
-    known, entry = _look_up(name)
-    allowed = get_type_hints(entry.family)
-    for taken in ("image", "classes", "name", "source", "return"):
-        allowed.pop(taken)
+    known, entry = look_up(name)
+    of_family, of_change = _switches(entry.family), _switches(entry.change) if entry.change else {}
+    allowed = {**of_family, **of_change}
     for switch, value in switches.items():
         if switch not in allowed:
             near = did_you_mean(switch, allowed) or f"; it has {', '.join(allowed)}"
@@ -96,16 +60,30 @@ def config(
             raise ConfigError(f"{known}: {switch} is {value!r}; it takes {in_words(allowed[switch])}")
     size = entry.image_size if image_size is None else image_size
     height, width = (size, size) if isinstance(size, int) else size
-    return entry.family(
+    described = entry.family(
         name=known,
         source=entry.source,
         image=ImageShape(channels, height, width),
         classes=classes,
-        **{**entry.numbers, **switches},
+        **{**entry.numbers, **{switch: value for switch, value in switches.items() if switch in of_family}},
+    )
+    if entry.change is None:
+        return described
+    return entry.change(
+        described, **{switch: value for switch, value in switches.items() if switch in of_change}
     )
 
 
-def _look_up(name: str) -> tuple[str, Entry]:
+def _switches(function: Callable[..., VisionTransformer]) -> dict[str, Any]:
+    """Argument name to type, without what every model is given."""
+    hints = get_type_hints(function)
+    for taken in ("image", "classes", "name", "source", "config", "return"):
+        hints.pop(taken, None)
+    return hints
+
+
+def look_up(name: str) -> tuple[str, Entry]:
+    """The catalog's own name and the entry; raises ConfigError for an unknown name."""
     for known, entry in CATALOG.items():
         if name.lower() in (known, *(alias.lower() for alias in entry.aliases)):
             return known, entry

@@ -14,16 +14,18 @@ Equal to timm's `VisionTransformer` (`deit_*_patch16_224`) with weights renamed 
 the class token starts with a standard deviation of 0.02 as in DeiT's release; timm today starts it at 1e-6.
 """
 
+from vitreous.models.entry import AUTHORS, Entry
 from vitreous.models.init import DeiTInit
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.parts import (
+    AddPosition,
     Attention,
     Block,
     ClassToken,
     ClassTokenHead,
     FeedForward,
     ImageShape,
-    LearnedPosition,
+    LearnedTable,
     Mix,
     PatchStem,
 )
@@ -65,7 +67,7 @@ def deit(
         image=image,
         stem=PatchStem(patch, width),
         prefix=ClassToken(),
-        position=LearnedPosition(),
+        position=AddPosition(LearnedTable()),
         layers=(Block((Mix(Attention(heads)), FeedForward(ratio))),) * depth,
         head=ClassTokenHead(classes),
         init=DeiTInit(),
@@ -77,7 +79,7 @@ def timm_names(config: VisionTransformer) -> tuple[tuple[str, str], ...]:
     pairs = [
         ("patch_embed.proj.", "stem.conv."),
         ("cls_token", "prefix.token"),
-        ("pos_embed", "position.table"),
+        ("pos_embed", "position.table.weight"),
         ("norm.", "head.norm."),
         ("head.", "head.classifier."),
     ]
@@ -92,3 +94,10 @@ def timm_names(config: VisionTransformer) -> tuple[tuple[str, str], ...]:
             (f"{theirs}mlp.fc2.", f"{ours}1.narrow."),
         ]
     return tuple(pairs)
+
+
+PAPER = "DeiT, arXiv 2012.12877"
+ENTRIES = {
+    f"deit_{size}": Entry(deit, numbers, 224, AUTHORS, PAPER, (alias,), names=timm_names)
+    for (size, numbers), alias in zip(SIZES.items(), ("DeiT-Ti", "DeiT-S", "DeiT-B"), strict=True)
+}

@@ -20,9 +20,11 @@ stem has a patch size of its own (the released code takes the pool's); pre-logit
 models, though the released factories default to 768.
 """
 
+from vitreous.models.entry import AUTHORS, OURS, Entry
 from vitreous.models.init import EITInit
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.parts import (
+    AddPosition,
     Attention,
     Block,
     ChannelSplit,
@@ -32,7 +34,7 @@ from vitreous.parts import (
     DepthwiseConv,
     FeedForward,
     ImageShape,
-    LearnedPosition,
+    LearnedTable,
     Mix,
     Mixer,
     NoPosition,
@@ -90,7 +92,7 @@ def eit(
         image=image,
         stem=stem(width, kernel, stride, pool, patch),
         prefix=ClassToken(),
-        position=LearnedPosition() if position else NoPosition(),
+        position=AddPosition(LearnedTable()) if position else NoPosition(),
         layers=tuple(Block((Mix(_mixer(width, share, heads)), FeedForward(4))) for share in shares),
         head=ClassTokenHead(classes, pre_logits=pre_logits),
         init=EITInit(),
@@ -124,7 +126,7 @@ def authors_names(config: VisionTransformer) -> tuple[tuple[str, str], ...]:
             "stem.conv.",
         ),
         ("cls_token", "prefix.token"),
-        ("pos_embed", "position.table"),
+        ("pos_embed", "position.table.weight"),
         ("norm.", "head.norm."),
         ("pre_logits.fc.", "head.pre_logits."),
         ("head.", "head.classifier."),
@@ -146,3 +148,18 @@ def authors_names(config: VisionTransformer) -> tuple[tuple[str, str], ...]:
             (f"{theirs}mlp.fc2.", f"{ours}1.narrow."),
         ]
     return tuple(pairs)
+
+
+PAPER = "EIT, arXiv 2203.07116"
+ENTRIES = {
+    "eit_mini": Entry(eit, SIZES["mini"], 224, AUTHORS, PAPER, ("EIT16/4/3-Mini",), names=authors_names),
+    "eit_tiny": Entry(eit, SIZES["tiny"], 224, AUTHORS, PAPER, ("EIT16/4/3-Tiny",), names=authors_names),
+    "eit_base": Entry(eit, SIZES["base"], 224, AUTHORS, PAPER, ("EIT16/4/3-Base",), names=authors_names),
+    "eit_large": Entry(eit, SIZES["large"], 224, AUTHORS, PAPER, ("EIT16/4/3-Large",), names=authors_names),
+    "eit_small_image": Entry(eit, SIZES["small_image"], 32, OURS, PAPER, ("EIT3/1/4",), names=authors_names),
+    "eit_digits": Entry(eit, SIZES["digits"], 8, OURS, PAPER),
+    # The control: the small-image model with 4×4 patches, a position table and plain attention.
+    "vit_small_image": Entry(
+        eit, {**SIZES["small_image"], "patch": 4, "eit_t": False, "position": True}, 32, OURS, PAPER
+    ),
+}

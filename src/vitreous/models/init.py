@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from vitreous.parts.description import Description
-from vitreous.parts.position import LearnedPositionModule
+from vitreous.parts.position_table import GridTableModule, LearnedTableModule
 from vitreous.parts.prefix import ClassTokenModule
 
 
@@ -68,12 +68,13 @@ def start_linear(linear: nn.Linear, std: float) -> None:
 
 
 def start_tokens(model: nn.Module, std: float) -> None:
-    """Class token and position table ~ N(0, std²)."""
+    """Class token and position tables ~ N(0, std²); relative tables stay at zero."""
     for module in model.modules():
         if isinstance(module, ClassTokenModule):
             nn.init.trunc_normal_(module.token, std=std)
-        elif isinstance(module, LearnedPositionModule):
-            nn.init.trunc_normal_(module.table, std=std)
+        elif isinstance(module, LearnedTableModule | GridTableModule):
+            for table in module.parameters():
+                nn.init.trunc_normal_(table, std=std)
 
 
 SCHEMES: tuple[type[Init], ...] = (DeiTInit, EITInit)

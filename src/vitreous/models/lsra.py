@@ -18,6 +18,7 @@ class-token head its weights get no gradient. EIT's last layer has no convolutio
 from dataclasses import replace
 
 from vitreous.models.eit import SIZES, eit
+from vitreous.models.entry import OURS, Entry
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.parts import (
     Attention,
@@ -84,3 +85,11 @@ def lsra(
         source=source,
     )
     return replace(like_eit, layers=(Block((Mix(mixer), FeedForward(4))),) * depth)
+
+
+PAPER = "Lite Transformer, arXiv 2004.11886; EIT, arXiv 2203.07116"
+ENTRIES = {
+    f"lsra_{size}": Entry(lsra, numbers, 32 if size == "small_image" else 224, OURS, PAPER)
+    for size, numbers in SIZES.items()
+    if size != "digits"
+}

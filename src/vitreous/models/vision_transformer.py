@@ -13,11 +13,13 @@ from typing import TypeVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from vitreous.errors import ConfigError
+from vitreous.models.drop_path import DropPathRule, LinearDropPath
 from vitreous.models.init import Init
 from vitreous.parts.description import Description
-from vitreous.parts.drop import set_drop_rates
+from vitreous.parts.drop import DropPath, set_drop_rates
 from vitreous.parts.part import Head, Part, Stem
 from vitreous.parts.tokens import ImageShape, Tokens, TokenShape
 
@@ -34,6 +36,7 @@ class VisionTransformer(Description):
         image: the images that the model is built for.
         stem, prefix, position, layers, head: the five slots.
         init: how the weights start.
+        drop_path: how the recipe's drop-path rate is spread over the layers.
     """
 
     name: str = field(default="", compare=False)
@@ -45,10 +48,11 @@ class VisionTransformer(Description):
     layers: tuple[Part, ...]
     head: Head
     init: Init
+    drop_path: DropPathRule = LinearDropPath()
 
     @property
     def classes(self) -> int:
-        """How many logits the model gives."""
+        """How many logits the model gives; 0 for features."""
         return self.head.classes
 
 
@@ -61,8 +65,8 @@ def build(
         config: what to build.
         dropout: share of values dropped after the position, and in and after attention and feed-forward.
         attention_dropout: share dropped of attention weights, and of values of convolutions beside them.
-        drop_path: share of residual branches dropped, per image: 0 in the first layer, growing linearly to
-            this value in the last (Huang et al., arXiv 1603.09382).
+        drop_path: share of residual branches dropped, per image, in the deepest layer; the config's rule says
+            how it grows with depth.
 
     Returns:
         A module (batch, channels, height, width) → (batch, classes), in training mode, that keeps `.config`.
@@ -72,12 +76,13 @@ def build(
     """
     model = VisionTransformerModule(config)
     config.init.initialize(model)
-    for number, layer in enumerate(model.layers):
-        depth = number / max(1, len(model.layers) - 1)
+    droppable = [any(isinstance(each, DropPath) for each in layer.modules()) for layer in model.layers]
+    for layer, share in zip(model.layers, config.drop_path.shares(droppable), strict=True):
         set_drop_rates(
-            layer, dropout=dropout, attention_dropout=attention_dropout, drop_path=drop_path * depth
+            layer, dropout=dropout, attention_dropout=attention_dropout, drop_path=drop_path * share
         )
-    set_drop_rates(model.position, dropout=dropout, attention_dropout=attention_dropout, drop_path=0.0)
+    for end in (model.stem, model.position, model.head):
+        set_drop_rates(end, dropout=dropout, attention_dropout=attention_dropout, drop_path=0.0)
     return model
 
 
@@ -96,18 +101,62 @@ class VisionTransformerModule(nn.Module):
             layer, shape = _build(f"layer {number}", described, shape)
             self.layers.append(layer)
         self.head = _placed("head", lambda: config.head.build(shape))
+        self._run = _plainly
 
-    def forward_features(self, image: Float[Tensor, "batch channels height width"]) -> Tokens:
-        """The tokens that the last layer leaves; the head's norm is not applied yet."""
+    def forward_features(
+        self, image: Float[Tensor, "batch channels height width"], as_map: bool = False
+    ) -> Tokens | Float[Tensor, "batch width rows columns"]:
+        """What the last layer leaves; the head's norm is not applied yet.
+
+        Args:
+            image: a batch of images.
+            as_map: True for a feature map without the prefix instead of tokens.
+
+        Raises:
+            ConfigError: `as_map` after pooling along the sequence, where no grid is left.
+        """
         tokens: Tokens = self.position(self.prefix(self.stem(image)))
         for layer in self.layers:
-            tokens = layer(tokens)
-        return tokens
+            tokens = self._run(layer, tokens)
+        return tokens.as_map() if as_map else tokens
 
     def forward(self, image: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
-        """One logit a class."""
+        """One logit a class; features where there are no classes."""
         logits: Tensor = self.head(self.forward_features(image))
         return logits
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Keep only what enters each layer for the backward pass and compute the rest again: less memory."""
+        for module in self.modules():
+            if hasattr(module, "checkpointing"):
+                module.checkpointing = enable  # type: ignore[assignment]
+        self._run = _again if enable else _plainly
+
+    def no_weight_decay(self) -> set[str]:
+        """Names of the parameters that no optimizer should decay beside all 1-D ones: tokens and tables."""
+        return without_decay(self)
+
+
+def without_decay(model: nn.Module) -> set[str]:
+    """Names of class tokens and position tables in any model: they are not 1-D and yet should not decay."""
+    return {
+        f"{name}.{each}"
+        for name, module in model.named_modules()
+        for each in getattr(module, "WITHOUT_DECAY", ())
+    }
+
+
+def _plainly(layer: nn.Module, tokens: Tokens) -> Tokens:
+    out: Tokens = layer(tokens)
+    return out
+
+
+def _again(layer: nn.Module, tokens: Tokens) -> Tokens:
+    # A layer that has checkpoints of its own, such as a recursion, keeps what enters each of its turns.
+    if hasattr(layer, "checkpointing"):
+        return _plainly(layer, tokens)
+    out: Tokens = checkpoint(layer, tokens, use_reentrant=False)  # type: ignore[no-untyped-call]
+    return out
 
 
 def _build(slot: str, part: Part, shape: TokenShape) -> tuple[nn.Module, TokenShape]:

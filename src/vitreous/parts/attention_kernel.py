@@ -21,24 +21,50 @@ from torch import Tensor
 def attend(
     q: Float[Tensor, "batch heads tokens head_width"],
     k: Float[Tensor, "batch heads tokens head_width"],
-    v: Float[Tensor, "batch heads tokens head_width"],
+    v: Float[Tensor, "batch heads tokens value_width"],
     *,
+    bias: Float[Tensor, "#batch #heads tokens tokens"] | None = None,
     dropout: float = 0.0,
-    keep_map: bool = False,
-) -> tuple[Float[Tensor, "batch heads tokens head_width"], Float[Tensor, "batch heads tokens tokens"] | None]:
-    """Values mixed by attention, and the map (before dropout) where it is asked for.
+) -> Float[Tensor, "batch heads tokens value_width"]:
+    """Values mixed by attention.
 
     Args:
         q, k, v: queries, keys and values.
+        bias: added to the scores.
         dropout: share of the map's weights that is dropped, 0 in evaluation.
-        keep_map: also return the map; this needs the explicit product.
     """
-    if keep_map:
-        attention = attention_map(q, k)
-        return F.dropout(attention, dropout, dropout > 0.0) @ v, attention
     needs_gradients = torch.is_grad_enabled() and q.requires_grad
     kernel = KERNELS[choose(q.device.type, q.dtype, q.shape[-2], q.shape[-1], needs_gradients)]
-    return kernel(q, k, v, dropout), None
+    return kernel(q, k, v, bias, dropout)
+
+
+def attend_and_lend(
+    q: Float[Tensor, "batch heads tokens head_width"],
+    k: Float[Tensor, "batch heads tokens head_width"],
+    v: Float[Tensor, "batch heads tokens value_width"],
+    *,
+    bias: Float[Tensor, "#batch #heads tokens tokens"] | None = None,
+    dropout: float = 0.0,
+) -> tuple[Float[Tensor, "batch heads tokens value_width"], tuple[Tensor, ...]]:
+    """The same, and what a later layer needs to use this attention: (map,), or (q, k) and the bias."""
+    needs_gradients = torch.is_grad_enabled() and q.requires_grad
+    if lent_as_map(q.device.type, q.dtype, q.shape[-2], q.shape[-1], needs_gradients):
+        kept = attention_map(q, k, bias)
+        return F.dropout(kept, dropout, dropout > 0.0) @ v, (kept,)
+    mixed = attend(q, k, v, bias=bias, dropout=dropout)
+    return mixed, (q, k) if bias is None else (q, k, bias)
+
+
+def lent_as_map(
+    device: str, dtype: torch.dtype | None, tokens: int, head_width: int, gradients: bool
+) -> bool:
+    """Whether attention is lent as its map (True) or as queries and keys (False).
+
+    The map is kept where it is the smaller of the two, tokens ≤ 2 · head_width (PSViT's cost rule; ours), and
+    where the kernel writes it anyway.
+    """
+    explicit_anyway = dtype is not None and choose(device, dtype, tokens, head_width, gradients) == "explicit"
+    return tokens <= 2 * head_width or explicit_anyway
 
 
 def choose(device: str, dtype: torch.dtype, tokens: int, head_width: int, gradients: bool) -> str:
@@ -57,30 +83,35 @@ def choose(device: str, dtype: torch.dtype, tokens: int, head_width: int, gradie
 
 
 def attention_map(
-    q: Float[Tensor, "batch heads tokens head_width"], k: Float[Tensor, "batch heads tokens head_width"]
+    q: Float[Tensor, "batch heads tokens head_width"],
+    k: Float[Tensor, "batch heads tokens head_width"],
+    bias: Float[Tensor, "#batch #heads tokens tokens"] | None = None,
 ) -> Float[Tensor, "batch heads tokens tokens"]:
-    """softmax(q · kᵀ / √head_width); the scale is applied to q, which is smaller than the map."""
-    return (q * (1.0 / math.sqrt(q.shape[-1])) @ k.transpose(-2, -1)).softmax(dim=-1)
+    """softmax(q · kᵀ / √head_width + bias); the scale is applied to q, which is smaller than the map."""
+    scores = q * (1.0 / math.sqrt(q.shape[-1])) @ k.transpose(-2, -1)
+    return (scores if bias is None else scores + bias).softmax(dim=-1)
 
 
 def explicit(
     q: Float[Tensor, "batch heads tokens head_width"],
     k: Float[Tensor, "batch heads tokens head_width"],
-    v: Float[Tensor, "batch heads tokens head_width"],
+    v: Float[Tensor, "batch heads tokens value_width"],
+    bias: Float[Tensor, "#batch #heads tokens tokens"] | None,
     dropout: float,
-) -> Float[Tensor, "batch heads tokens head_width"]:
+) -> Float[Tensor, "batch heads tokens value_width"]:
     """The product spelled out."""
-    return F.dropout(attention_map(q, k), dropout, dropout > 0.0) @ v
+    return F.dropout(attention_map(q, k, bias), dropout, dropout > 0.0) @ v
 
 
 def fused(
     q: Float[Tensor, "batch heads tokens head_width"],
     k: Float[Tensor, "batch heads tokens head_width"],
-    v: Float[Tensor, "batch heads tokens head_width"],
+    v: Float[Tensor, "batch heads tokens value_width"],
+    bias: Float[Tensor, "#batch #heads tokens tokens"] | None,
     dropout: float,
-) -> Float[Tensor, "batch heads tokens head_width"]:
+) -> Float[Tensor, "batch heads tokens value_width"]:
     """torch's own kernel."""
-    return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=in_type(bias, q), dropout_p=dropout)
 
 
 PADDED_TO = 16
@@ -89,18 +120,25 @@ PADDED_TO = 16
 def padded(
     q: Float[Tensor, "batch heads tokens head_width"],
     k: Float[Tensor, "batch heads tokens head_width"],
-    v: Float[Tensor, "batch heads tokens head_width"],
+    v: Float[Tensor, "batch heads tokens value_width"],
+    bias: Float[Tensor, "#batch #heads tokens tokens"] | None,
     dropout: float,
-) -> Float[Tensor, "batch heads tokens head_width"]:
+) -> Float[Tensor, "batch heads tokens value_width"]:
     """torch's own kernel on heads as wide as the next multiple of 16."""
     width = q.shape[-1]
-    more = -width % PADDED_TO
-    q, k, v = F.pad(q, (0, more)), F.pad(k, (0, more)), F.pad(v, (0, more))
-    mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=1.0 / math.sqrt(width))
-    return mixed[..., :width]
+    q, k, wide = (F.pad(each, (0, -each.shape[-1] % PADDED_TO)) for each in (q, k, v))
+    mixed = F.scaled_dot_product_attention(
+        q, k, wide, attn_mask=in_type(bias, q), dropout_p=dropout, scale=1.0 / math.sqrt(width)
+    )
+    return mixed[..., : v.shape[-1]]
 
 
-KERNELS: dict[str, Callable[[Tensor, Tensor, Tensor, float], Tensor]] = {
+def in_type(bias: Tensor | None, q: Tensor) -> Tensor | None:
+    """The bias in the type of the queries, which is what torch's kernel takes under autocast."""
+    return bias if bias is None else bias.to(q.dtype)
+
+
+KERNELS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor | None, float], Tensor]] = {
     "fused": fused,
     "padded": padded,
     "explicit": explicit,

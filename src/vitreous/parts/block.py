@@ -1,11 +1,12 @@
 """The block: residual branches, one after another; their order is data.
 
-    Mix          x ← x + DropPath(mixer(norm(x)))                                tokens exchange information
-    FeedForward  x ← x + DropPath(dropout(W₂ · dropout(GELU(W₁ · norm(x)))))     each token by itself
+    Mix          x ← add(x, DropPath(mixer(norm(x))))                              tokens exchange information
+    FeedForward  x ← add(x, DropPath(dropout(W₂ · dropout(GELU(W₁ · norm(x))))))   each token by itself
     Block        its branches in order; (Mix(Attention(h)), FeedForward(4)) is the usual pre-norm block
 
 Vaswani et al., arXiv 1706.03762; pre-norm as in Dosovitskiy et al., arXiv 2010.11929, equations 2 and 3.
-GELU is the exact one (erf). W₁ widens to ⌊width · ratio⌋ channels; both maps have a bias.
+GELU is the exact one (erf). W₁ widens to ⌊width · ratio⌋ channels; both maps have a bias. `add` is the plain
+sum unless told otherwise.
 """
 
 from dataclasses import dataclass, replace
@@ -14,8 +15,10 @@ from torch import nn
 
 from vitreous.errors import ConfigError
 from vitreous.parts.drop import Dropout, DropPath
+from vitreous.parts.macs import Macs
 from vitreous.parts.norm import LayerNorm
-from vitreous.parts.part import Mixer, Norm, Part
+from vitreous.parts.part import Mixer, Norm, Part, Sum
+from vitreous.parts.residual import PlainSum
 from vitreous.parts.tokens import Tokens, TokenShape
 
 
@@ -25,37 +28,62 @@ class Mix(Part):
 
     mixer: Mixer
     norm: Norm = LayerNorm()
+    add: Sum = PlainSum()
 
     def out_shape(self, shape: TokenShape) -> TokenShape:
-        """The same: a residual sum keeps its shape."""
-        return shape
+        """The same, and what the mixer leaves behind: a residual sum keeps its shape."""
+        return self.mixer.out_shape(shape)
 
     def build(self, shape: TokenShape) -> nn.Module:
         """Norm, mixer, sum."""
-        return MixModule(self.norm.build(shape.width), self.mixer.build(shape))
+        return MixModule(self.norm.build(shape.width), self.mixer.build(shape), self.add.build())
+
+    def macs(self, shape: TokenShape) -> Macs:
+        """The mixer's."""
+        return self.mixer.macs(shape)
 
 
 class MixModule(nn.Module):
     """The module behind `Mix`."""
 
-    def __init__(self, norm: nn.Module, mixer: nn.Module) -> None:
+    def __init__(self, norm: nn.Module, mixer: nn.Module, add: nn.Module) -> None:
         super().__init__()
         self.norm = norm
         self.mixer = mixer
         self.drop_path = DropPath()
+        self.add = add
 
     def forward(self, tokens: Tokens) -> Tokens:
         """The residual sum; what the mixer leaves in the tokens beside x stays."""
         y, tokens = self.mixer(self.norm(tokens.x), tokens)
-        return replace(tokens, x=tokens.x + self.drop_path(y))
+        return replace(tokens, x=self.add(tokens.x, self.drop_path(y)))
 
 
 @dataclass(frozen=True, repr=False)
 class FeedForward(Part):
-    """A residual branch of two linear maps with a GELU between, `ratio` times as wide inside."""
+    """A residual branch of two linear maps with a GELU between, `ratio` times as wide inside.
+
+    Args:
+        ratio: inner channels over width.
+        norm: before the maps.
+        add: how the branch comes back.
+        may_drop: whether the recipe's drop path may drop this branch; SReT's projections are never dropped.
+    """
 
     ratio: float
     norm: Norm = LayerNorm()
+    add: Sum = PlainSum()
+    may_drop: bool = True
+
+    def hidden(self, shape: TokenShape) -> int:
+        """⌊width · ratio⌋; raises ConfigError where that leaves no channel."""
+        hidden = int(shape.width * self.ratio)
+        if hidden < 1:
+            raise ConfigError(
+                f"FeedForward: a ratio of {self.ratio} leaves no channel of {shape.width}; "
+                f"{1 / shape.width:.2g} and more do"
+            )
+        return hidden
 
     def out_shape(self, shape: TokenShape) -> TokenShape:
         """The same: a residual sum keeps its shape."""
@@ -63,31 +91,34 @@ class FeedForward(Part):
 
     def build(self, shape: TokenShape) -> nn.Module:
         """Norm, two linear maps, sum; raises ConfigError where the ratio leaves no channel inside."""
-        hidden = int(shape.width * self.ratio)
-        if hidden < 1:
-            raise ConfigError(
-                f"FeedForward: a ratio of {self.ratio} leaves no channel of {shape.width}; "
-                f"{1 / shape.width:.2g} and more do"
-            )
-        return FeedForwardModule(self.norm.build(shape.width), shape.width, hidden)
+        drop_path = DropPath() if self.may_drop else nn.Identity()
+        norm = self.norm.build(shape.width)
+        return FeedForwardModule(norm, shape.width, self.hidden(shape), drop_path, self.add.build())
+
+    def macs(self, shape: TokenShape) -> Macs:
+        """2 · tokens · width · hidden."""
+        return Macs(maps=2 * shape.tokens * shape.width * self.hidden(shape))
 
 
 class FeedForwardModule(nn.Module):
     """The module behind `FeedForward`."""
 
-    def __init__(self, norm: nn.Module, width: int, hidden: int) -> None:
+    def __init__(
+        self, norm: nn.Module, width: int, hidden: int, drop_path: nn.Module, add: nn.Module
+    ) -> None:
         super().__init__()
         self.norm = norm
         self.widen = nn.Linear(width, hidden)
         self.activation = nn.GELU()
         self.drop = Dropout()
         self.narrow = nn.Linear(hidden, width)
-        self.drop_path = DropPath()
+        self.drop_path = drop_path
+        self.add = add
 
     def forward(self, tokens: Tokens) -> Tokens:
         """The residual sum."""
         y = self.drop(self.activation(self.widen(self.norm(tokens.x))))
-        return replace(tokens, x=tokens.x + self.drop_path(self.drop(self.narrow(y))))
+        return replace(tokens, x=self.add(tokens.x, self.drop_path(self.drop(self.narrow(y)))))
 
 
 @dataclass(frozen=True, repr=False)
@@ -109,6 +140,14 @@ class Block(Part):
             modules.append(branch.build(shape))
             shape = branch.out_shape(shape)
         return BlockModule(modules)
+
+    def macs(self, shape: TokenShape) -> Macs:
+        """The sum over the branches."""
+        total = Macs()
+        for branch in self.branches:
+            total += branch.macs(shape)
+            shape = branch.out_shape(shape)
+        return total
 
 
 class BlockModule(nn.Module):

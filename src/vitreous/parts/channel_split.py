@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vitreous.errors import ConfigError
+from vitreous.parts.macs import Macs
 from vitreous.parts.part import Mixer
 from vitreous.parts.tokens import Tokens, TokenShape
 
@@ -24,6 +25,12 @@ class ChannelSplit(Mixer):
 
     slices: tuple[tuple[int, Mixer], ...]
 
+    def out_shape(self, shape: TokenShape) -> TokenShape:
+        """The same, and what the mixers leave behind."""
+        for channels, mixer in self.slices:
+            shape = replace(mixer.out_shape(replace(shape, width=channels)), width=shape.width)
+        return shape
+
     def build(self, shape: TokenShape) -> nn.Module:
         """One mixer for each slice; raises ConfigError where they do not make up the width."""
         channels = [each for each, _ in self.slices]
@@ -32,8 +39,16 @@ class ChannelSplit(Mixer):
                 f"ChannelSplit: slices of {' + '.join(map(str, channels))} = {sum(channels)} channels do not "
                 f"make up the width; it is {shape.width}"
             )
-        mixers = [mixer.build(replace(shape, width=each)) for each, mixer in self.slices]
+        mixers = []
+        for each, mixer in self.slices:
+            inner = replace(shape, width=each)
+            mixers.append(mixer.build(inner))
+            shape = mixer.out_shape(inner)
         return ChannelSplitModule(channels, mixers)
+
+    def macs(self, shape: TokenShape) -> Macs:
+        """The sum over the slices."""
+        return sum((mixer.macs(replace(shape, width=each)) for each, mixer in self.slices), start=Macs())
 
 
 class ChannelSplitModule(nn.Module):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from vitreous.errors import ConfigError
 from vitreous.parts.drop import AttentionDropout
+from vitreous.parts.macs import Macs
 from vitreous.parts.part import Mixer
 from vitreous.parts.tokens import Tokens, TokenShape
 
@@ -26,13 +27,18 @@ class DepthwiseConv(Mixer):
     kernel: int
 
     def build(self, shape: TokenShape) -> nn.Module:
-        """One convolution without bias; raises ConfigError for an even kernel."""
+        """One convolution without bias; raises ConfigError for an even kernel or without a grid."""
+        shape.rows_and_columns("DepthwiseConv")
         if self.kernel % 2 == 0:
             raise ConfigError(
                 f"DepthwiseConv: a kernel of {self.kernel} would change the grid; {self.kernel - 1} or "
                 f"{self.kernel + 1} keeps it"
             )
         return DepthwiseConvModule(shape.width, self.kernel)
+
+    def macs(self, shape: TokenShape) -> Macs:
+        """kernel² · width for each token of the grid."""
+        return Macs(maps=self.kernel**2 * shape.width * (shape.tokens - shape.prefix))
 
 
 class DepthwiseConvModule(nn.Module):
@@ -48,6 +54,7 @@ class DepthwiseConvModule(nn.Module):
     ) -> tuple[Float[Tensor, "batch tokens width"], Tokens]:
         """The grid convolved, the prefix as it was."""
         prefix, grid = y.split((tokens.prefix, y.shape[1] - tokens.prefix), dim=1)
+        assert tokens.grid is not None  # build() has refused shapes without one
         features = grid.unflatten(1, tokens.grid).permute(0, 3, 1, 2)  # (batch, width, rows, columns)
         # Tokens are a map with its channels last already: in this layout nothing is transposed.
         features = self.drop(self.conv(features.contiguous(memory_format=torch.channels_last)))

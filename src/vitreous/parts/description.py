@@ -2,13 +2,14 @@
 
 A description is a frozen dataclass that says *what* a layer is. It compares by value, can be hashed, and
 `eval(repr(it)) == it`. Its fields hold numbers, names, other descriptions and tuples of these, and nothing
-else. Every whole number in a description is a size or a count, so it is at least 1.
+else. Every whole number in a description is a size or a count, so it is at least 1 (where 0 has a meaning
+the field's type says `int | Literal[0]`).
 """
 
 from dataclasses import MISSING, Field, dataclass, fields
 from itertools import groupby
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from vitreous.errors import ConfigError
 
@@ -43,6 +44,8 @@ def fits(value: object, hint: Any) -> bool:
     """Whether a value is of an annotated type; whole numbers must be at least 1."""
     if get_origin(hint) in (Union, UnionType):
         return any(fits(value, each) for each in get_args(hint))
+    if get_origin(hint) is Literal:
+        return any(value == each and type(value) is type(each) for each in get_args(hint))
     if get_origin(hint) is tuple:
         if not isinstance(value, tuple):
             return False
@@ -61,6 +64,8 @@ def in_words(hint: Any) -> str:
     """An annotated type as the end of the sentence "it takes …"."""
     if get_origin(hint) in (Union, UnionType):
         return " or ".join(in_words(each) for each in get_args(hint))
+    if get_origin(hint) is Literal:
+        return " or ".join(map(repr, get_args(hint)))
     if get_origin(hint) is tuple:
         inner = get_args(hint)
         if inner[-1] is Ellipsis:

@@ -1,54 +1,129 @@
-"""Position: what tells a token where on the grid it stands, added once before the layers.
+"""How a position table joins the tokens.
 
-    x ← dropout(x + table)      LearnedPosition: one learned vector for each token, the prefix included
-    x ← dropout(x)              NoPosition: convolutions carry position (EIT), or none is wanted
+    AddPosition     x ← dropout(x + table)         once, before the layers: the usual way
+    NoPosition      x ← dropout(x)                 convolutions carry position (EIT), or none is wanted
+    CarryPosition   x ← dropout(x), and the table travels beside the tokens for parts that ask for it (`LaPE`)
+    JoinPosition    x ← x + carried table          at the start of a block: LaPE's "shared PE"; it accumulates
 
-Dosovitskiy et al., arXiv 2010.11929, section 3.1. A table belongs to one grid: a model with one refuses
-images of another size; a model without runs at any size.
+Dosovitskiy et al., arXiv 2010.11929, section 3.1; the last two Yu et al., ICCV 2023, figure 2. An
+`AddPosition` at the start of each block gives each a table of its own: LaPE's "unshared PE".
 """
 
 from dataclasses import dataclass, replace
 
-import torch
 from torch import nn
 
 from vitreous.errors import ConfigError
 from vitreous.parts.drop import Dropout
+from vitreous.parts.macs import Macs
 from vitreous.parts.part import Part
+from vitreous.parts.position_table import Table
 from vitreous.parts.tokens import Tokens, TokenShape
 
 
 @dataclass(frozen=True, repr=False)
-class LearnedPosition(Part):
-    """One learned vector for each token."""
+class AddPosition(Part):
+    """The table added to the tokens."""
+
+    table: Table
 
     def out_shape(self, shape: TokenShape) -> TokenShape:
         """The same."""
         return shape
 
     def build(self, shape: TokenShape) -> nn.Module:
-        """A table as large as the tokens."""
-        return LearnedPositionModule(shape)
+        """Table and sum."""
+        return AddPositionModule(self.table.build(shape))
+
+    def macs(self, shape: TokenShape) -> Macs:
+        """None."""
+        return Macs()
 
 
-class LearnedPositionModule(nn.Module):
-    """The module behind `LearnedPosition`."""
+class AddPositionModule(nn.Module):
+    """The module behind `AddPosition`."""
 
-    def __init__(self, shape: TokenShape) -> None:
+    def __init__(self, table: nn.Module) -> None:
         super().__init__()
-        self.grid = shape.grid
-        self.table = nn.Parameter(torch.zeros(1, shape.tokens, shape.width))
+        self.table = table
         self.drop = Dropout()
 
     def forward(self, tokens: Tokens) -> Tokens:
         """The table added; raises ConfigError for tokens of another grid."""
-        if tokens.grid != self.grid:
-            raise ConfigError(
-                f"LearnedPosition: the position table is for a grid of {self.grid[0]}×{self.grid[1]} tokens "
-                f"and the images give {tokens.grid[0]}×{tokens.grid[1]}; resize the images to the size that "
-                "the model was built for, or build it for this size"
-            )
-        return replace(tokens, x=self.drop(tokens.x + self.table))
+        return replace(tokens, x=self.drop(tokens.x + self.table(tokens)))
+
+
+@dataclass(frozen=True, repr=False)
+class CarryPosition(Part):
+    """The table carried beside the tokens; it replaces a table that was carried before."""
+
+    table: Table
+
+    def out_shape(self, shape: TokenShape) -> TokenShape:
+        """The same, with a position as wide as the tokens."""
+        return replace(shape, position=shape.width)
+
+    def build(self, shape: TokenShape) -> nn.Module:
+        """Table and the recipe's dropout, which acts on the tokens alone."""
+        return CarryPositionModule(self.table.build(shape))
+
+    def macs(self, shape: TokenShape) -> Macs:
+        """None."""
+        return Macs()
+
+
+class CarryPositionModule(nn.Module):
+    """The module behind `CarryPosition`."""
+
+    def __init__(self, table: nn.Module) -> None:
+        super().__init__()
+        self.table = table
+        self.drop = Dropout()
+
+    def forward(self, tokens: Tokens) -> Tokens:
+        """The same tokens with a position; raises ConfigError for tokens of another grid."""
+        return replace(tokens, x=self.drop(tokens.x), position=self.table(tokens))
+
+
+@dataclass(frozen=True, repr=False)
+class JoinPosition(Part):
+    """The carried position added to the tokens, as the first branch of a block."""
+
+    def out_shape(self, shape: TokenShape) -> TokenShape:
+        """The same."""
+        return shape
+
+    def build(self, shape: TokenShape) -> nn.Module:
+        """A sum; raises ConfigError where no position is carried."""
+        check_carried("JoinPosition", shape)
+        return JoinPositionModule()
+
+    def macs(self, shape: TokenShape) -> Macs:
+        """None."""
+        return Macs()
+
+
+class JoinPositionModule(nn.Module):
+    """The module behind `JoinPosition`."""
+
+    def forward(self, tokens: Tokens) -> Tokens:
+        """The sum."""
+        assert tokens.position is not None  # build() has refused shapes without one
+        return replace(tokens, x=tokens.x + tokens.position)
+
+
+def check_carried(who: str, shape: TokenShape) -> None:
+    """Raises ConfigError where no position as wide as the tokens is carried."""
+    if shape.position is None:
+        raise ConfigError(
+            f"{who}: no position is carried here; a CarryPosition(LearnedTable()) before it, and after each "
+            "pool, carries one"
+        )
+    if shape.position != shape.width:
+        raise ConfigError(
+            f"{who}: the carried position has {shape.position} channels and the tokens here have "
+            f"{shape.width}; put {who} around the whole mixer, not inside a slice of its channels"
+        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,6 +137,10 @@ class NoPosition(Part):
     def build(self, shape: TokenShape) -> nn.Module:
         """Only the dropout."""
         return NoPositionModule()
+
+    def macs(self, shape: TokenShape) -> Macs:
+        """None."""
+        return Macs()
 
 
 class NoPositionModule(nn.Module):

@@ -1,8 +1,10 @@
-"""The class token: one learned token, the same for every image, put before the grid.
+"""The prefix: learned tokens, the same for every image, put before the grid; or none.
 
-    x ← [class; x]                          Dosovitskiy et al., arXiv 2010.11929, section 3.1
+    ClassToken   x ← [class; x]             Dosovitskiy et al., arXiv 2010.11929, section 3.1
+    NoPrefix     x ← x
 
-It gathers what the head reads. It has no place on the grid, so parts that work on the grid leave it out.
+A class token gathers what the head reads. It has no place on the grid, so parts that work on the grid leave
+it out. Models that end in the mean of all tokens have none.
 """
 
 from dataclasses import dataclass, replace
@@ -10,6 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from vitreous.parts.macs import Macs
 from vitreous.parts.part import Part
 from vitreous.parts.tokens import Tokens, TokenShape
 
@@ -26,9 +29,15 @@ class ClassToken(Part):
         """The token and a concatenation."""
         return ClassTokenModule(shape.width)
 
+    def macs(self, shape: TokenShape) -> Macs:
+        """None."""
+        return Macs()
+
 
 class ClassTokenModule(nn.Module):
     """The module behind `ClassToken`."""
+
+    WITHOUT_DECAY = ("token",)
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -38,3 +47,20 @@ class ClassTokenModule(nn.Module):
         """The tokens with the class token in front."""
         token = self.token.expand(tokens.x.shape[0], -1, -1)
         return replace(tokens, x=torch.cat((token, tokens.x), dim=1), prefix=tokens.prefix + 1)
+
+
+@dataclass(frozen=True, repr=False)
+class NoPrefix(Part):
+    """Nothing before the grid."""
+
+    def out_shape(self, shape: TokenShape) -> TokenShape:
+        """The same."""
+        return shape
+
+    def build(self, shape: TokenShape) -> nn.Module:
+        """torch's own identity."""
+        return nn.Identity()
+
+    def macs(self, shape: TokenShape) -> Macs:
+        """None."""
+        return Macs()

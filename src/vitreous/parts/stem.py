@@ -21,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vitreous.errors import ConfigError
+from vitreous.parts.macs import Macs
 from vitreous.parts.part import Stem
 from vitreous.parts.tokens import ImageShape, Tokens, TokenShape
 
@@ -40,6 +41,10 @@ class PatchStem(Stem):
         """A convolution whose stride is its kernel."""
         self.out_shape(image)
         return PatchStemModule(self, image.channels)
+
+    def macs(self, image: ImageShape) -> Macs:
+        """patch² · channels · width for each token."""
+        return Macs(maps=self.out_shape(image).tokens * self.patch**2 * image.channels * self.width)
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of patches in an image of height × width pixels."""
@@ -86,9 +91,17 @@ class ConvPoolStem(Stem):
         self.out_shape(image)
         return ConvPoolStemModule(self, image.channels)
 
-    def _side(self, pixels: int) -> int:
+    def macs(self, image: ImageShape) -> Macs:
+        """kernel² · channels · width for each place of the convolution, before pooling."""
+        places = self._convolved(image.height) * self._convolved(image.width)
+        return Macs(maps=places * self.kernel**2 * image.channels * self.width)
+
+    def _convolved(self, pixels: int) -> int:
         padded = pixels + 2 * (self.kernel // 2)
-        side = ((padded - self.kernel) // self.stride + 1) // self.pool if padded >= self.kernel else 0
+        return (padded - self.kernel) // self.stride + 1 if padded >= self.kernel else 0
+
+    def _side(self, pixels: int) -> int:
+        side = self._convolved(pixels) // self.pool
         if side < 1:
             smallest = (self.pool - 1) * self.stride + self.kernel - 2 * (self.kernel // 2)
             raise ConfigError(

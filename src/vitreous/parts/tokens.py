@@ -11,12 +11,13 @@ One vocabulary of axes is used in every signature of this package:
 A part returns new `Tokens` (`dataclasses.replace`) and never changes those it was given.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from vitreous.errors import ConfigError
 from vitreous.parts.description import Description
 
 
@@ -30,17 +31,49 @@ class ImageShape(Description):
 
 
 @dataclass(frozen=True)
+class Lent:
+    """What an attention layer left for later ones: its heads, over how many tokens, in which slices."""
+
+    heads: int
+    tokens: int
+    slices: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class TokenShape:
-    """The shape that a part is built for: channels of a token, (rows, columns) of the grid, prefix tokens."""
+    """The shape that a part is built for.
+
+    Args:
+        width: channels of a token.
+        grid: rows and columns of the tokens after the prefix; None where pooling left a plain sequence.
+        prefix: how many tokens stand before the grid.
+        sequence: how many tokens stand after the prefix where there is no grid.
+        position: channels of the carried position, None where none is carried.
+        lent: the attention that a later layer may share, None where nobody lent one.
+        turn: which application of a recursion this is, from 0.
+    """
 
     width: int
-    grid: tuple[int, int]
+    grid: tuple[int, int] | None
     prefix: int = 0
+    sequence: int | None = None
+    position: int | None = None
+    lent: Lent | None = None
+    turn: int = 0
 
     @property
     def tokens(self) -> int:
-        """All tokens: the prefix and the grid."""
-        return self.prefix + self.grid[0] * self.grid[1]
+        """All tokens: the prefix, and the grid or the sequence."""
+        after = self.grid[0] * self.grid[1] if self.grid else self.sequence or 0
+        return self.prefix + after
+
+    def rows_and_columns(self, who: str) -> tuple[int, int]:
+        """The grid; raises ConfigError, beginning with `who`, where pooling left a plain sequence."""
+        if self.grid is None:
+            raise ConfigError(
+                f"{who}: the tokens have no grid after pooling along the sequence; a GridPool keeps one"
+            )
+        return self.grid
 
 
 @dataclass(frozen=True)
@@ -49,16 +82,36 @@ class Tokens:
 
     Args:
         x: the tokens, the prefix first, then the grid row by row.
-        grid: rows and columns of the tokens after the prefix.
+        grid: rows and columns of the tokens after the prefix; None where pooling left a plain sequence.
         prefix: how many tokens stand before the grid.
-        attention: the last attention map that somebody asked to keep, as weights that sum to 1 over its last
-            axis; None where nobody asked.
+        position: the carried position, the same for all images (LaPE); None where none is carried.
+        shared: what the last attention that lends left behind: (map,), weights that sum to 1 over the last
+            axis, each (batch, heads, tokens, tokens); or (queries, keys), and a bias behind them where the
+            scores had one.
+        bias: added to the scores of attention, such as the mask of shifted windows; None for none.
+        turn: which application of a recursion this is, from 0.
     """
 
     x: Float[Tensor, "batch tokens width"]
-    grid: tuple[int, int]
+    grid: tuple[int, int] | None
     prefix: int = 0
-    attention: Float[Tensor, "batch heads tokens tokens"] | None = None
+    position: Float[Tensor, "1 tokens position_width"] | None = None
+    shared: tuple[Tensor, ...] = ()
+    bias: Float[Tensor, "#batch #heads tokens tokens"] | None = None
+    turn: int = 0
+
+    def as_map(self) -> Float[Tensor, "batch width rows columns"]:
+        """The tokens after the prefix as a feature map; raises ConfigError where they have no grid."""
+        if self.grid is None:
+            raise ConfigError("the features are a sequence without rows and columns: they cannot be a map")
+        features: Tensor = self.x[:, self.prefix :].transpose(1, 2).unflatten(2, self.grid)
+        return features
+
+    def with_map(self, features: Float[Tensor, "batch width rows columns"]) -> "Tokens":
+        """The same with the grid replaced by a feature map of any size; only without a prefix."""
+        return replace(
+            self, x=features.flatten(2).transpose(1, 2), grid=(features.shape[-2], features.shape[-1])
+        )
 
 
 # torch.export and FSDP2 look inside values that cross a module boundary: this tells them how.

@@ -16,9 +16,8 @@ from timm.optim import param_groups_weight_decay  # type: ignore[attr-defined]
 from timm.scheduler import CosineLRScheduler  # type: ignore[attr-defined]
 from torch import nn
 
+from vitreous.models.vision_transformer import without_decay
 from vitreous.training.recipe import Recipe
-
-WITHOUT_DECAY = ("prefix.*", "position.*")  # the slots that hold class tokens and position tables
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe, *, lr: float) -> torch.optim.AdamW:
@@ -29,7 +28,7 @@ def make_optimizer(model: nn.Module, recipe: Recipe, *, lr: float) -> torch.opti
         recipe: gives weight decay and betas.
         lr: peak learning rate.
     """
-    groups = param_groups_weight_decay(model, recipe.weight_decay, no_weight_decay_list=WITHOUT_DECAY)
+    groups = param_groups_weight_decay(model, recipe.weight_decay, no_weight_decay_list=without_decay(model))
     fused = next(model.parameters()).device.type in ("cpu", "cuda")
     return torch.optim.AdamW(groups, lr=lr, betas=recipe.betas, fused=fused)
 
