@@ -169,6 +169,6 @@ def test_no_branch_in_the_backbone_looks_at_the_model() -> None:
     tree = ast.parse(inspect.getsource(vision_transformer))
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Match)]
     asked = {ast.unparse(node.test) for node in ast.walk(tree) if isinstance(node, ast.If | ast.IfExp)}
-    # What the caller asks for, and whether a layer has checkpoints of its own; never a paper or a kind of part.
+    # What the caller asks for, and whether a layer has checkpoints of its own; never a paper or a part.
     given = {"as_map", "enable"}
     assert asked <= given | {"hasattr(module, 'checkpointing')", "hasattr(layer, 'checkpointing')"}

@@ -23,6 +23,6 @@ def test_a_table_refuses_tokens_of_another_grid_even_of_equal_number() -> None:
     with pytest.raises(ConfigError) as refused:
         module(Tokens(torch.zeros(1, 13, 8), (3, 4), prefix=1))
     assert str(refused.value) == (
-        "LearnedTable: the position table is for a grid of 2×6 tokens and the images give 3×4 tokens; resize the "
-        "images to the size that the model was built for, or build it for this size"
+        "LearnedTable: the position table is for a grid of 2×6 tokens and the images give 3×4 tokens; "
+        "resize the images to the size that the model was built for, or build it for this size"
     )
