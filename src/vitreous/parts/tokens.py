@@ -51,6 +51,8 @@ class TokenShape:
         position: channels of the carried position, None where none is carried.
         lent: the attention that a later layer may share, None where nobody lent one.
         turn: which application of a recursion this is, from 0.
+        shuffled: whether order or number of the tokens differs between turns or steps, as inside shuffled
+            slices; what has a weight for each place refuses such tokens.
     """
 
     width: int
@@ -60,6 +62,7 @@ class TokenShape:
     position: int | None = None
     lent: Lent | None = None
     turn: int = 0
+    shuffled: bool = False
 
     @property
     def tokens(self) -> int:
