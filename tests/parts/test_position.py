@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from vitreous.errors import ConfigError
-from vitreous.parts import AddPosition, LearnedTable, NoPosition, Tokens, TokenShape
+from vitreous.parts import AddPosition, GridTable, LearnedTable, NoPosition, Tokens, TokenShape
 
 
 def test_no_position_is_the_identity() -> None:
@@ -26,3 +26,12 @@ def test_a_table_refuses_tokens_of_another_grid_even_of_equal_number() -> None:
         "LearnedTable: the position table is for a grid of 2×6 tokens and the images give 3×4 tokens; "
         "resize the images to the size that the model was built for, or build it for this size"
     )
+
+
+def test_a_map_may_leave_the_prefix_without_a_vector() -> None:
+    module = GridTable(prefix=False).build(TokenShape(8, (2, 3), 1))
+    torch.nn.init.normal_(module.weight)
+    table = module(Tokens(torch.zeros(1, 7, 8), (2, 3), prefix=1))
+    assert [name for name, _ in module.named_parameters()] == ["weight"]
+    assert torch.equal(table[:, 0], torch.zeros(1, 8))
+    assert torch.equal(table[:, 1:].transpose(1, 2).unflatten(2, (2, 3)), module.weight)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from vitreous.errors import ConfigError
-from vitreous.parts import ConvPoolStem, ImageShape, PatchStem
+from vitreous.parts import ConvPoolStem, ImageShape, LayerNorm, PatchStem
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,8 @@ from vitreous.parts import ConvPoolStem, ImageShape, PatchStem
         (ConvPoolStem(3, 1, 4, 8), (32, 32), (8, 8)),
         (ConvPoolStem(3, 1, 4, 8), (33, 31), (8, 7)),
         (PatchStem(4, 8), (32, 48), (8, 12)),
+        (PatchStem(16, 8, stride=8), (224, 240), (27, 29)),
+        (PatchStem(14, 8, stride=7), (224, 224), (31, 31)),
     ],
 )
 def test_the_grid_is_what_the_convolution_truly_gives(stem, size, grid) -> None:
@@ -29,6 +31,23 @@ def test_a_patch_stem_is_a_linear_map_of_each_patch() -> None:
     patches = image.unflatten(3, (3, 4)).unflatten(2, (2, 4)).permute(0, 2, 4, 1, 3, 5).reshape(2, 6, 48)
     expected = patches @ module.conv.weight.flatten(1).T + module.conv.bias
     torch.testing.assert_close(module(image).x, expected)
+
+
+def test_patches_that_overlap_are_every_other_one_of_a_finer_grid() -> None:
+    image = ImageShape(3, 12, 16)
+    apart, overlapping = PatchStem(4, 6).build(image), PatchStem(4, 6, stride=2).build(image)
+    overlapping.load_state_dict(apart.state_dict())
+    x = torch.randn(2, 3, 12, 16)
+    fine = overlapping(x).as_map()
+    assert fine.shape == (2, 6, 5, 7)
+    torch.testing.assert_close(fine[:, :, ::2, ::2], apart(x).as_map())
+
+
+def test_a_norm_normalises_each_patch() -> None:
+    module = PatchStem(4, 32, norm=LayerNorm(1e-9)).build(ImageShape(3, 8, 8))
+    x = module(torch.randn(2, 3, 8, 8)).x
+    torch.testing.assert_close(x.mean(-1), torch.zeros(2, 4), atol=1e-5, rtol=0)
+    torch.testing.assert_close(x.var(-1, correction=0), torch.ones(2, 4))
 
 
 def test_pooling_takes_the_largest_response() -> None:
@@ -51,6 +70,17 @@ def test_pooling_takes_the_largest_response() -> None:
             PatchStem(16, 8),
             (8, 32),
             "PatchStem: an image of 8×32 pixels does not divide into patches of 16×16; 16×32 does",
+        ),
+        (
+            PatchStem(16, 8, stride=8),
+            (225, 224),
+            "PatchStem: an image of 225×224 pixels does not divide into patches of 16×16, 8 apart; "
+            "224×224 or 232×224 does",
+        ),
+        (
+            PatchStem(16, 8, stride=8),
+            (8, 20),
+            "PatchStem: an image of 8×20 pixels does not divide into patches of 16×16, 8 apart; 16×24 does",
         ),
         (
             ConvPoolStem(16, 4, 3, 8),

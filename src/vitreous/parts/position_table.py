@@ -75,27 +75,30 @@ class GridTable(Table):
     Args:
         size: rows and columns of the map, resized (bilinear, corners not aligned) to the tokens' grid in each
             pass; None for a map as large as the grid.
+        prefix: False for zeros in place of the prefix's vectors, as in PiT (arXiv 2103.16302).
     """
 
     size: tuple[int, int] | None = None
+    prefix: bool = True
 
     def build(self, shape: TokenShape) -> nn.Module:
         """A map, and a table for the prefix where there is one."""
         grid = shape.rows_and_columns("GridTable")
-        return GridTableModule(self.size or grid, grid, shape)
+        return GridTableModule(self.size or grid, grid, shape, self.prefix)
 
 
 class GridTableModule(nn.Module):
     """The module behind `GridTable`."""
 
-    WITHOUT_DECAY = ("weight", "prefix")
-
-    def __init__(self, size: tuple[int, int], grid: tuple[int, int], shape: TokenShape) -> None:
+    def __init__(self, size: tuple[int, int], grid: tuple[int, int], shape: TokenShape, prefix: bool) -> None:
         super().__init__()
         self.size = size
         self.grid = grid
+        self.before = shape.prefix
         self.weight = nn.Parameter(torch.zeros(1, shape.width, *size))
-        self.prefix = nn.Parameter(torch.zeros(1, shape.prefix, shape.width)) if shape.prefix else None
+        learned = prefix and shape.prefix
+        self.prefix = nn.Parameter(torch.zeros(1, shape.prefix, shape.width)) if learned else None
+        self.WITHOUT_DECAY = ("weight", "prefix") if learned else ("weight",)
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "1 tokens width"]:
         """The prefix's vectors, then the map row by row; raises ConfigError for tokens of another grid."""
@@ -104,7 +107,9 @@ class GridTableModule(nn.Module):
         if self.size != self.grid:
             table = F.interpolate(table, self.grid, mode="bilinear", align_corners=False)
         table = table.flatten(2).transpose(1, 2)
-        return table if self.prefix is None else torch.cat((self.prefix, table), dim=1)
+        if self.prefix is None:
+            return F.pad(table, (0, 0, self.before, 0))
+        return torch.cat((self.prefix, table), dim=1)
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,20 +1,23 @@
 """The stem: an image becomes a grid of tokens.
 
-`PatchStem` cuts it into square patches without overlap, one linear map for all:
+`PatchStem` cuts it into square patches, one linear map for all:
 
-    tokens = flatten(conv(image, kernel = stride = patch))            Dosovitskiy et al., arXiv 2010.11929
+    tokens = norm(flatten(conv(image, kernel = patch, stride)))       Dosovitskiy et al., arXiv 2010.11929
+
+The stride is the patch (no overlap) and there is no norm, unless told otherwise: PiT's patches overlap (arXiv
+2103.16302), Swin's are normalised (arXiv 2103.14030).
 
 `ConvPoolStem` gives overlapping patches from a convolution followed by max pooling:
 
     tokens = flatten(maxpool(conv(image, kernel, stride, padding = ⌊kernel/2⌋), pool))    EIT_P, 2203.07116
 
-Both convolutions have a bias; there is no activation and no norm. An even kernel makes the convolution's
+Both convolutions have a bias; there is no activation. An even kernel makes the convolution's
 output one larger than the division suggests (224 px, kernel 16, stride 4: 57, not 56), as in EIT's released
 code. Tokens stand row by row. A stem takes images of any size that fits, not only of the size it was built
 for.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -22,23 +25,33 @@ from torch import Tensor, nn
 
 from vitreous.errors import ConfigError
 from vitreous.parts.macs import Macs
-from vitreous.parts.part import Stem
+from vitreous.parts.norm import NoNorm
+from vitreous.parts.part import Norm, Stem
 from vitreous.parts.tokens import ImageShape, Tokens, TokenShape
 
 
 @dataclass(frozen=True, repr=False)
 class PatchStem(Stem):
-    """Square patches of `patch` pixels, each mapped to `width` channels."""
+    """Square patches, each mapped to one token.
+
+    Args:
+        patch: side of a patch in pixels.
+        width: channels of a token.
+        stride: pixels from one patch to the next; None for patches side by side.
+        norm: of the tokens.
+    """
 
     patch: int
     width: int
+    stride: int | None = None
+    norm: Norm = NoNorm()
 
     def out_shape(self, image: ImageShape) -> TokenShape:
-        """(height / patch, width / patch) tokens; raises ConfigError where the division leaves a rest."""
+        """One token a patch; raises ConfigError where the division into patches leaves a rest."""
         return TokenShape(self.width, self.grid(image.height, image.width))
 
     def build(self, image: ImageShape) -> nn.Module:
-        """A convolution whose stride is its kernel."""
+        """A convolution and the norm."""
         self.out_shape(image)
         return PatchStemModule(self, image.channels)
 
@@ -48,15 +61,18 @@ class PatchStem(Stem):
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of patches in an image of height × width pixels."""
-        if height % self.patch or width % self.patch:
-            below = [side // self.patch * self.patch for side in (height, width)]
-            above = [-(-side // self.patch) * self.patch for side in (height, width)]
-            fitting = [f"{rows}×{columns}" for rows, columns in (below, above) if rows and columns]
+        stride, sides = self.stride or self.patch, (height, width)
+        if any((side - self.patch) % stride for side in sides) or min(sides) < self.patch:
+            below = [side - (side - self.patch) % stride for side in sides]
+            above = [max(self.patch, side + (self.patch - side) % stride) for side in sides]
+            fits = [each for each in (below, above) if min(each) >= self.patch]
+            fitting = " or ".join(f"{rows}×{columns}" for rows, columns in fits)
+            apart = f", {stride} apart" if self.stride else ""
             raise ConfigError(
                 f"PatchStem: an image of {height}×{width} pixels does not divide into patches of "
-                f"{self.patch}×{self.patch}; {' or '.join(fitting)} does"
+                f"{self.patch}×{self.patch}{apart}; {fitting} does"
             )
-        return height // self.patch, width // self.patch
+        return (height - self.patch) // stride + 1, (width - self.patch) // stride + 1
 
 
 class PatchStemModule(nn.Module):
@@ -65,12 +81,14 @@ class PatchStemModule(nn.Module):
     def __init__(self, described: PatchStem, channels: int) -> None:
         super().__init__()
         self.described = described
-        self.conv = nn.Conv2d(channels, described.width, described.patch, described.patch)
+        self.conv = nn.Conv2d(channels, described.width, described.patch, described.stride or described.patch)
+        self.norm = described.norm.build(described.width)
 
     def forward(self, image: Float[Tensor, "batch channels height width"]) -> Tokens:
         """Tokens of the image's own grid; raises ConfigError where patches leave a rest."""
         self.described.grid(image.shape[-2], image.shape[-1])  # a convolution would silently drop the rest
-        return flatten(self.conv(image))
+        tokens = flatten(self.conv(image))
+        return replace(tokens, x=self.norm(tokens.x))
 
 
 @dataclass(frozen=True, repr=False)
