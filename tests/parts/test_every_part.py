@@ -1,26 +1,46 @@
-"""Claims that hold for every part, mixer and stem; a new part adds one line to a list."""
+"""Claims that hold for every part, mixer, stem and head; a new part adds one line to a list."""
+
+from collections.abc import Iterator
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from vitreous.parts import (
+    DESCRIPTIONS,
     AddPosition,
     Attention,
     Block,
+    CarryPosition,
     ChannelSplit,
     ClassToken,
     ClassTokenHead,
     ConvPoolStem,
     DepthwiseConv,
+    Description,
     FeedForward,
+    GridPool,
+    GridTable,
+    Head,
     ImageShape,
+    JoinPosition,
+    LayerNorm,
+    LearnedSum,
     LearnedTable,
+    LinePool,
+    MeanHead,
     Mix,
     Mixer,
+    NoNorm,
     NoPosition,
+    NoPrefix,
+    Normalize,
     Part,
     PatchStem,
+    RelativePosition,
+    SharedAttention,
+    Sinusoid1D,
+    Sinusoid2D,
     Stem,
     Tokens,
     TokenShape,
@@ -34,6 +54,8 @@ MIXERS = [
     DepthwiseConv(5),
     ChannelSplit(((10, DepthwiseConv(3)), (6, Attention(2)))),
     ChannelSplit(((8, Attention(2)), (8, DepthwiseConv(3)))),
+    Attention(4, relative=RelativePosition()),
+    Attention(4, relative=RelativePosition(LayerNorm())),
 ]
 PARTS = [
     *map(Mix, MIXERS),
@@ -42,10 +64,19 @@ PARTS = [
     Block((Mix(Attention(2)), FeedForward(2))),
     Block((FeedForward(2), Mix(Attention(2)))),
     ClassToken(),
+    NoPrefix(),
     AddPosition(LearnedTable()),
+    AddPosition(GridTable((3, 3))),
     NoPosition(),
+    Block((CarryPosition(Sinusoid1D()), JoinPosition())),
+    Block((CarryPosition(Sinusoid2D()), JoinPosition())),
+    Block((Normalize(), Mix(Attention(2), NoNorm(), LearnedSum()))),
+    Block((Mix(Attention(2, lends=True)), Mix(SharedAttention(2)))),
+    GridPool(24),
+    LinePool(24),
 ]
 STEMS = [PatchStem(4, 16), ConvPoolStem(3, 1, 4, 16), ConvPoolStem(4, 2, 2, 16)]
+HEADS = [ClassTokenHead(7), ClassTokenHead(7, pre_logits=12), MeanHead(7), MeanHead(7, norm_each=False)]
 
 
 def some_tokens(shape: TokenShape = SHAPE, batch: int = 3) -> Tokens:
@@ -157,3 +188,27 @@ def test_export_of_a_stem_equals_eager(stem: Stem, without_shape_checks: None) -
     x = torch.randn(2, 3, 16, 16)
     exported = torch.export.export(module, (x,))
     torch.testing.assert_close(exported.module()(x), module(x))
+
+
+@pytest.mark.parametrize("head", HEADS, ids=repr)
+def test_gradient_reaches_every_parameter_of_a_head(head: Head) -> None:
+    module = randomized(head.build(SHAPE))
+    logits = module(some_tokens())
+    assert logits.shape == (3, 7)
+    logits.square().sum().backward()
+    for name, parameter in module.named_parameters():
+        assert parameter.grad is not None and parameter.grad.any(), name
+
+
+def kinds(value: object) -> Iterator[type[Description]]:
+    """The descriptions in a value, and in what it holds."""
+    for each in value if isinstance(value, tuple) else vars(value).values():
+        if isinstance(each, Description | tuple):
+            yield from kinds(each)
+    if isinstance(value, Description):
+        yield type(value)
+
+
+def test_no_description_is_left_out_of_these_lists() -> None:
+    listed = {kind for each in (*PARTS, *STEMS, *HEADS) for kind in kinds(each)}
+    assert set(DESCRIPTIONS) - listed == {ImageShape}
