@@ -27,7 +27,7 @@ def train_once(model: str, seed: int, arguments: argparse.Namespace) -> Path:
     """Train one model with one seed, or continue it; the run folder."""
     settings: dict[str, Any] = {"recipe": json.loads(arguments.recipe), "lr": arguments.lr}
     settings |= {"time": arguments.time} if arguments.time else {"epochs": arguments.epochs}
-    out = Path(arguments.out) / f"{model}-{seed}"
+    out = Path(arguments.out) / f"{Path(model).stem}-{seed}"  # a model may be a file
     return vt.train(arguments.data, model, out, seed=seed, device=arguments.device, **settings).run_dir
 
 

@@ -5,8 +5,8 @@ loss, backward; no optimizer) on random images. All contestants and the referenc
 round, the order turned each time, so that a busy machine slows all alike. Figures are medians over rounds;
 the ratio is the median over rounds of (reference's time / contestant's) with its quartiles: above 1 the
 contestant is faster. Warm-up is apart. The memory of a training step is what is allocated at its peak,
-counted by torch, weights apart. `--cpu-time` runs on one thread and counts the processor time of this process: for a
-machine that others use.
+counted by torch, weights apart. `--cpu-time` runs on one thread and counts the processor time of this
+process: for a machine that others use.
 
     contestant   a catalog name or a JSON file, and after colons what is done with it:
                  fold, bfloat16 (autocast), auto (the precision that training would choose), compile,
