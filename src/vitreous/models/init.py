@@ -4,8 +4,13 @@
                 and norms as torch makes them (facebookresearch/deit, `models.py`)
     EITInit     linear maps ~ N(0, 0.01²), biases 0; convolutions Kaiming normal over their fan-out, biases
                 0; class token and position table ~ N(0, 0.02²); norms 1 and 0 (MrHaiPi/EIT, `eit_model.py`)
+    PSViTInit   as DeiTInit; convolutions and linear maps of pools ~ N(0, 1 / fan-in), biases 0; position
+                tables behind a pool at zero. Ours: the paper has no public code
+    SReTInit    the position map ~ N(0, 0.02²); all else as torch makes it (szq0214/SReT, `SReT.py`)
+    PiTInit     class token and position map ~ N(0, 0.02²); all else as torch makes it (naver-ai/pit, `pit.py`)
+    SwinInit    as DeiTInit; tables of relative position ~ N(0, 0.02²) too (microsoft/Swin-Transformer)
 
-Both papers truncate their normals at ±2 (not ±2σ), in effect not at all. torch counts the fan-out of a
+These papers truncate their normals at ±2 (not ±2σ), in effect not at all. torch counts the fan-out of a
 depthwise convolution over all its channels: std = √(2 / (9c)) for EIT's; so do the authors, and so it stays.
 """
 
@@ -17,6 +22,8 @@ from torch import nn
 from vitreous.parts.description import Description
 from vitreous.parts.position_table import GridTableModule, LearnedTableModule
 from vitreous.parts.prefix import ClassTokenModule
+from vitreous.parts.relative_position import RelativePositionModule
+from vitreous.parts.token_pool import GridPoolModule, LinePoolModule
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,10 +68,70 @@ class EITInit(Init):
                     nn.init.zeros_(module.bias)
 
 
+@dataclass(frozen=True, repr=False)
+class PSViTInit(Init):
+    """Ours: DeiT's scheme, and pools whose outputs vary about as much as their inputs."""
+
+    std: float = 0.02
+
+    def initialize(self, model: nn.Module) -> None:
+        """Linear maps, class token, the position table before the layers, and the maps inside pools."""
+        for slot in ("prefix", "position"):
+            start_tokens(model.get_submodule(slot), self.std)
+        for module in model.modules():
+            if isinstance(module, nn.Linear):
+                start_linear(module, self.std)
+        for module in model.modules():
+            if isinstance(module, GridPoolModule | LinePoolModule):
+                # One std for all widths would shrink the tokens, 8-fold at 64 channels and a std of 0.02, and
+                # attention behind the pool would learn slowly.
+                for pooling in module.modules():
+                    if isinstance(pooling, nn.Linear | nn.Conv2d) and pooling.bias is not None:
+                        nn.init.trunc_normal_(pooling.weight, std=pooling.weight[0].numel() ** -0.5)
+                        nn.init.zeros_(pooling.bias)
+
+
+@dataclass(frozen=True, repr=False)
+class SReTInit(Init):
+    """The scheme of SReT's released code."""
+
+    std: float = 0.02
+
+    def initialize(self, model: nn.Module) -> None:
+        """The position map; the rest stays as torch made it."""
+        start_tokens(model, self.std)
+
+
+@dataclass(frozen=True, repr=False)
+class PiTInit(Init):
+    """The scheme of PiT's released code."""
+
+    std: float = 0.02
+
+    def initialize(self, model: nn.Module) -> None:
+        """Class token and position map; the rest stays as torch made it."""
+        start_tokens(model, self.std)
+
+
+@dataclass(frozen=True, repr=False)
+class SwinInit(Init):
+    """The scheme of Swin's released code."""
+
+    std: float = 0.02
+
+    def initialize(self, model: nn.Module) -> None:
+        """Linear maps and all tables; the rest stays as torch made it."""
+        DeiTInit(self.std).initialize(model)
+        for module in model.modules():
+            if isinstance(module, RelativePositionModule):
+                nn.init.trunc_normal_(module.table, std=self.std)
+
+
 def start_linear(linear: nn.Linear, std: float) -> None:
-    """Weights ~ N(0, std²), biases 0."""
+    """Weights ~ N(0, std²), biases 0 where there are any."""
     nn.init.trunc_normal_(linear.weight, std=std)
-    nn.init.zeros_(linear.bias)
+    if linear.bias is not None:
+        nn.init.zeros_(linear.bias)
 
 
 def start_tokens(model: nn.Module, std: float) -> None:
@@ -77,4 +144,4 @@ def start_tokens(model: nn.Module, std: float) -> None:
                 nn.init.trunc_normal_(table, std=std)
 
 
-SCHEMES: tuple[type[Init], ...] = (DeiTInit, EITInit)
+SCHEMES: tuple[type[Init], ...] = (DeiTInit, EITInit, PSViTInit, SReTInit, PiTInit, SwinInit)

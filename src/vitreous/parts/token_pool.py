@@ -1,17 +1,24 @@
 """Token pooling: fewer tokens, and wider ones, from some layer on.
 
-    GridPool   grid ← conv(grid, kernel, stride, padding = ⌊kernel/2⌋)        prefix ← W · prefix + b
+    GridPool   grid ← conv(grid, kernel, stride, padding = ⌊kernel/2⌋)             prefix ← W · prefix + b
+    LinePool   tokens ← max of each window of (W · token + b), or W · mean + b     prefix ← W · prefix + b
 
-PSViT-2D pools with a dense convolution (arXiv 2108.03428; ours in detail: it has no public code), PiT (Heo
-et al., arXiv 2103.16302) and SReT (arXiv 2111.05297) with a depthwise one, where the new width is a multiple
-of the old. A side of g becomes ⌈g / stride⌉. The carried position and the lent attention belong to the old
-grid and end here.
+PSViT pools either way, "2D" and "1D" (Chen et al., arXiv 2108.03428; it has no public code and its text could
+not be had, so all details are ours). PiT (Heo et al., arXiv 2103.16302) and SReT (arXiv 2111.05297) pool the
+grid with a depthwise convolution, where the new width is a multiple of the old. A side of g becomes
+⌈g / stride⌉, a line of n tokens ⌈n / window⌉: none is lost. The carried position and the lent attention
+belong to the old tokens and end here.
+
+A line is the grid read row by row, so a window may hold the end of one row and the beginning of the next: of
+14 columns, none does at the first pool by two, and 7 of 49 do at the second. That is part of the idea, and
+why `LinePool` leaves no grid.
 """
 
 from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from vitreous.errors import ConfigError
 from vitreous.parts.macs import Macs
@@ -91,3 +98,63 @@ class GridPoolModule(nn.Module):
             return pooled
         prefix = self.prefix(tokens.x[:, : tokens.prefix])
         return replace(pooled, x=torch.cat((prefix, pooled.x), dim=1))
+
+
+@dataclass(frozen=True, repr=False)
+class LinePool(Part):
+    """One linear map of every token, then the maximum or the mean over windows of consecutive tokens.
+
+    The prefix gets the linear map alone. Windows do not overlap; the last may be smaller.
+
+    Args:
+        width: channels of a token afterwards.
+        window: tokens in a window; 1 changes nothing but the width.
+        average: True for the mean, which is taken before the map: the same, at 1 / window of the cost.
+    """
+
+    width: int
+    window: int = 2
+    average: bool = False
+
+    def out_shape(self, shape: TokenShape) -> TokenShape:
+        """A shorter line without a grid; nothing carried, nothing lent."""
+        windows = -(-(shape.tokens - shape.prefix) // self.window)
+        return replace(shape, width=self.width, grid=None, sequence=windows, position=None, lent=None)
+
+    def build(self, shape: TokenShape) -> nn.Module:
+        """The linear map; it works on a grid and on a line."""
+        return LinePoolModule(self, shape.width)
+
+    def macs(self, shape: TokenShape) -> Macs:
+        """old width · width for each old token, or for each new one where the mean comes first."""
+        mapped = self.out_shape(shape) if self.average else shape
+        return Macs(maps=mapped.tokens * shape.width * self.width)
+
+
+class LinePoolModule(nn.Module):
+    """The module behind `LinePool`."""
+
+    def __init__(self, described: LinePool, width: int) -> None:
+        super().__init__()
+        self.window = described.window
+        self.average = described.average
+        self.project = nn.Linear(width, described.width)
+
+    def forward(self, tokens: Tokens) -> Tokens:
+        """Fewer tokens."""
+        if self.average:
+            x = self.project(self._pool(tokens.x, tokens.prefix))
+        else:
+            x = self._pool(self.project(tokens.x), tokens.prefix)
+        return replace(tokens, x=x, grid=None, position=None, shared=())
+
+    def _pool(
+        self, x: Float[Tensor, "batch tokens width"], prefix: int
+    ) -> Float[Tensor, "batch fewer width"]:
+        """The prefix, the full windows, and a smaller last one where the tokens leave a rest."""
+        whole = (x.shape[1] - prefix) // self.window * self.window
+        kept, line, rest = x.tensor_split((prefix, prefix + whole), dim=1)
+        windows = [line.unflatten(1, (-1, self.window))] if whole else []
+        windows += [rest[:, None]] if rest.shape[1] else []
+        pooled = [each.mean(dim=2) if self.average else each.amax(dim=2) for each in windows]
+        return torch.cat((kept, *pooled), dim=1)
