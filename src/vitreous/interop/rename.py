@@ -83,6 +83,6 @@ def _rename(state: Mapping[str, Value], table: Table) -> dict[str, Value]:
 
 
 def _same(first: object, second: object) -> bool:
-    if isinstance(first, Tensor) and isinstance(second, Tensor):
+    if isinstance(first, Tensor) and isinstance(second, Tensor) and first is not second:
         return torch.equal(first, second)
     return first is second
