@@ -50,8 +50,8 @@ def config(
         ConfigError: an unknown name or switch (the nearest are named), or a value of the wrong type.
     """
     known, entry = look_up(name)
-    of_family, of_change = _switches(entry.family), _switches(entry.change) if entry.change else {}
-    allowed = {**of_family, **of_change}
+    of_family, of_change = _arguments(entry.family), _arguments(entry.change)
+    allowed = switches_of(known)
     for switch, value in switches.items():
         if switch not in allowed:
             near = did_you_mean(switch, allowed) or f"; it has {', '.join(allowed)}"
@@ -74,8 +74,16 @@ def config(
     )
 
 
-def _switches(function: Callable[..., VisionTransformer]) -> dict[str, Any]:
+def switches_of(name: str) -> dict[str, Any]:
+    """The switches that `config` takes for a named model, each with its type."""
+    entry = look_up(name)[1]
+    return {**_arguments(entry.family), **_arguments(entry.change)}
+
+
+def _arguments(function: Callable[..., VisionTransformer] | None) -> dict[str, Any]:
     """Argument name to type, without what every model is given."""
+    if function is None:
+        return {}
     hints = get_type_hints(function)
     for taken in ("image", "classes", "name", "source", "config", "return"):
         hints.pop(taken, None)

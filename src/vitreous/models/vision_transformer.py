@@ -24,6 +24,7 @@ from vitreous.parts.part import Head, Part, Stem
 from vitreous.parts.tokens import ImageShape, Tokens, TokenShape
 
 T = TypeVar("T")
+Module = TypeVar("Module", bound="VisionTransformerModule")
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -55,6 +56,16 @@ class VisionTransformer(Description):
         """How many logits the model gives; 0 for features."""
         return self.head.classes
 
+    def shapes(self) -> tuple[TokenShape, ...]:
+        """What enters the layers, and what leaves each; raises ConfigError for sizes that do not fit."""
+        shape = _placed("stem", lambda: self.stem.out_shape(self.image))
+        for slot, part in (("prefix", self.prefix), ("position", self.position)):
+            shape = _after(slot, part, shape)
+        shapes = [shape]
+        for number, layer in enumerate(self.layers):
+            shapes.append(_after(f"layer {number}", layer, shapes[-1]))
+        return tuple(shapes)
+
 
 def build(
     config: VisionTransformer, *, dropout: float = 0.0, attention_dropout: float = 0.0, drop_path: float = 0.0
@@ -74,7 +85,17 @@ def build(
     Raises:
         ConfigError: sizes that do not fit each other, or a rate outside [0, 1).
     """
-    model = VisionTransformerModule(config)
+    return start(
+        VisionTransformerModule(config),
+        dropout=dropout,
+        attention_dropout=attention_dropout,
+        drop_path=drop_path,
+    )
+
+
+def start(model: Module, *, dropout: float, attention_dropout: float, drop_path: float) -> Module:
+    """Fresh weights and the recipe's rates, in place, as `build` gives them; for modules with more methods."""
+    config = model.config
     config.init.initialize(model)
     droppable = [any(isinstance(each, DropPath) for each in layer.modules()) for layer in model.layers]
     for layer, share in zip(model.layers, config.drop_path.shares(droppable), strict=True):
@@ -157,6 +178,10 @@ def _again(layer: nn.Module, tokens: Tokens) -> Tokens:
         return _plainly(layer, tokens)
     out: Tokens = checkpoint(layer, tokens, use_reentrant=False)  # type: ignore[no-untyped-call]
     return out
+
+
+def _after(slot: str, part: Part, shape: TokenShape) -> TokenShape:
+    return _placed(slot, lambda: part.out_shape(shape))
 
 
 def _build(slot: str, part: Part, shape: TokenShape) -> tuple[nn.Module, TokenShape]:

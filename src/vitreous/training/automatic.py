@@ -13,17 +13,15 @@ nothing that is timed here, so that the same data on the same machine always giv
 """
 
 import dataclasses
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 from vitreous.data.images import ImageData
 from vitreous.errors import ConfigError
-from vitreous.models.as_json import from_json
 from vitreous.models.catalog import config as catalog_config
+from vitreous.models.described import read
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.training.machine import Machine
 from vitreous.training.recipe import Recipe
@@ -152,7 +150,7 @@ def choose_model(
     side = min(scan.heights[1], scan.widths[1])
     found = f"the images are {scan.heights[1]}×{scan.widths[1]} (median)"
     asked_size = parse_image_size(settings.image_size)
-    described = _described_model(settings.model)
+    described = read(settings.model)
     if described is not None:
         return _check_described(
             described, settings.model, asked_size, len(data.classes), scan.channels, reasons
@@ -349,24 +347,6 @@ def estimated_seconds(
     else:
         per_second = (25e9 if machine.cpu_bfloat16 is None else 75e9) * max(1, machine.threads) / (3 * macs)
     return samples / per_second
-
-
-def _described_model(model: str) -> VisionTransformer | None:
-    """The config where `model` is a JSON file or JSON itself."""
-    text = model
-    if not model.lstrip().startswith("{"):
-        if not model.endswith(".json"):
-            return None
-        try:
-            text = Path(model).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            raise ConfigError(
-                f"model {model} cannot be read; give a model's config.json or a catalog name"
-            ) from None
-    try:
-        return from_json(json.loads(text))
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"model {model[:60]} is not JSON: {error}") from None
 
 
 def _check_described(
