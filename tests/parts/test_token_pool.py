@@ -78,7 +78,8 @@ def test_without_a_prefix_there_is_no_map_for_it() -> None:
         (
             GridPool(8),
             LinePool(8).out_shape(SHAPE),
-            "GridPool: the tokens have no grid after pooling along the sequence; a GridPool keeps one",
+            "GridPool: it needs rows and columns, and the tokens are a plain sequence here, as after a "
+            "LinePool, in slices, or transposed; a GridPool keeps the grid",
         ),
     ],
 )

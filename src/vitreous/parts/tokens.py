@@ -45,7 +45,7 @@ class TokenShape:
 
     Args:
         width: channels of a token.
-        grid: rows and columns of the tokens after the prefix; None where pooling left a plain sequence.
+        grid: rows and columns of the tokens after the prefix; None where they are a plain sequence.
         prefix: how many tokens stand before the grid.
         sequence: how many tokens stand after the prefix where there is no grid.
         position: channels of the carried position, None where none is carried.
@@ -71,10 +71,11 @@ class TokenShape:
         return self.prefix + after
 
     def rows_and_columns(self, who: str) -> tuple[int, int]:
-        """The grid; raises ConfigError, beginning with `who`, where pooling left a plain sequence."""
+        """The grid; raises ConfigError, beginning with `who`, where the tokens are a plain sequence."""
         if self.grid is None:
             raise ConfigError(
-                f"{who}: the tokens have no grid after pooling along the sequence; a GridPool keeps one"
+                f"{who}: it needs rows and columns, and the tokens are a plain sequence here, as after a "
+                "LinePool, in slices, or transposed; a GridPool keeps the grid"
             )
         return self.grid
 
@@ -85,7 +86,7 @@ class Tokens:
 
     Args:
         x: the tokens, the prefix first, then the grid row by row.
-        grid: rows and columns of the tokens after the prefix; None where pooling left a plain sequence.
+        grid: rows and columns of the tokens after the prefix; None where they are a plain sequence.
         prefix: how many tokens stand before the grid.
         position: the carried position, the same for all images (LaPE); None where none is carried.
         shared: what the last attention that lends left behind: (map,), weights that sum to 1 over the last
