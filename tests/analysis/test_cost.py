@@ -1,12 +1,26 @@
 """Parameters and MACs beside the numbers of the papers and of the authors' own modules."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from tests.models.families import FAMILIES
 from vitreous.analysis.cost import cost
-from vitreous.models import VisionTransformer, build, config
+from vitreous.errors import ConfigError
+from vitreous.models import VisionTransformer, build, config, list_models
 from vitreous.models.eit import SIZES, attention_channels
+from vitreous.parts import (
+    Attention,
+    Block,
+    FeedForward,
+    Mix,
+    Part,
+    PatchStem,
+    Recursive,
+    SharedAttention,
+)
 
 # name, switches, parameters, all MACs, MACs without the products inside attention (None: not recorded)
 ROWS = [
@@ -97,23 +111,97 @@ def test_eits_counts_equal_their_closed_form(name: str) -> None:
 @pytest.mark.parametrize("described", FAMILIES.values(), ids=FAMILIES)
 def test_layers_add_up_and_name_what_leaves_them(described: VisionTransformer) -> None:
     counted, model = cost(described), build(described)
-    names = ["stem", "prefix", "position", "layers.0", "layers.1", "layers.2", "head"]
+    layers = [f"layers.{number}" for number in range(len(described.layers))]
+    names = ["stem", "prefix", "position", *layers, "head"]
     assert [each.name for each in counted.by_layer] == names
     assert sum(each.macs for each in counted.by_layer) == counted.macs
     assert sum(each.parameters for each in counted.by_layer) == counted.parameters
     assert counted.parameters == sum(each.numel() for each in model.parameters())
     image = torch.randn(1, described.image.channels, described.image.height, described.image.width)
-    tokens = model.stem(image).x.shape[1]
-    width = described.stem.width
+    left = [model.stem(image)]
+    for module in (model.prefix, model.position, *model.layers):
+        left.append(module(left[-1]))
     leaving = [(each.tokens, each.width) for each in counted.by_layer]
-    assert leaving == [(tokens, width), *[(tokens + 1, width)] * 5, (1, described.classes)]
+    assert leaving == [*(tuple(each.x.shape[1:]) for each in left), (1, described.classes)]
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_the_closed_form_is_what_torch_counts_when_the_model_runs(name: str) -> None:
+    described = config(name)
+    image = described.image
+    with torch.device("meta"):  # nothing is computed there, and both products of attention are seen
+        model = build(described).eval()
+        images = torch.empty(1, image.channels, image.height, image.width)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(images)
+    counted = cost(described)
+    assert counter.get_total_flops() == 2 * counted.macs
+    assert counted.parameters == sum(each.numel() for each in model.parameters())
+
+
+TOKENS, WIDTH = 17, 12
+LENDING = Block((Mix(Attention(3, lends=True)), FeedForward(4)))
+SHARING = Block((Mix(SharedAttention(3)), FeedForward(4)))
+
+
+def with_layers(*layers: Part) -> VisionTransformer:
+    small = config("deit_tiny", width=WIDTH, depth=1, heads=3, patch=4, image_size=16, classes=5)
+    return replace(small, layers=layers)
 
 
 def test_lending_attention_costs_nothing_more() -> None:
-    from dataclasses import replace
+    plain = Block((Mix(Attention(3)), FeedForward(4)))
+    assert cost(with_layers(LENDING)).macs == cost(with_layers(plain)).macs
 
-    from vitreous.parts import Attention, Block, FeedForward, Mix
 
-    plain = config("deit_tiny", depth=1)
-    lending = replace(plain, layers=(Block((Mix(Attention(3, lends=True)), FeedForward(4))),))
-    assert cost(lending).macs == cost(plain).macs
+def test_a_map_that_several_layers_use_counts_once() -> None:
+    alone, shared = (cost(with_layers(LENDING, *(SHARING,) * times)) for times in (0, 2))
+    product = TOKENS**2 * WIDTH
+    attention = shared.macs - shared.macs_without_attention_products
+    assert attention == alone.macs - alone.macs_without_attention_products + 2 * product
+    saved = cost(with_layers(LENDING, LENDING, LENDING)).parameters - shared.parameters
+    assert saved == 2 * (2 * WIDTH**2 + 2 * WIDTH)
+
+
+def test_a_map_that_is_computed_again_counts_as_executed_alone() -> None:
+    executed = cost(with_layers(LENDING, SHARING))  # 17 tokens, heads of 4: q and k are less than the map
+    assert executed.macs_executed == executed.macs + TOKENS**2 * WIDTH
+    kept = cost(replace(with_layers(LENDING, SHARING), stem=PatchStem(8, WIDTH)))  # 5 tokens: the map is less
+    assert kept.macs_executed == kept.macs
+
+
+def test_a_weight_that_is_applied_several_times_is_one_parameter_and_costs_each_time() -> None:
+    block = Block((Mix(Attention(3)), FeedForward(4)))
+    once, often = cost(with_layers(block)), cost(with_layers(Recursive(block, 5)))
+    assert often.parameters == once.parameters
+    assert often.by_layer[3].macs == 5 * once.by_layer[3].macs
+
+
+def test_a_layer_says_what_it_shares_and_with_whom() -> None:
+    block = Block((Mix(Attention(3)), FeedForward(4)))
+    layers = (block, LENDING, SHARING, SHARING, Recursive(block, 2), Recursive(LENDING, 3), SHARING)
+    assert [each.shares for each in cost(with_layers(*layers)).by_layer] == [
+        *("", "", "", ""),
+        "lends its map",
+        "map of layers.1",
+        "map of layers.1",
+        "2 turns, one block",
+        "3 turns, one block; lends its map",
+        "map of layers.5",
+        "",
+    ]
+
+
+def test_without_classes_the_head_leaves_what_the_classifier_would_be_given() -> None:
+    for switches, channels in (({}, 250), ({"pre_logits": 768}, 768)):
+        described = config("eit_mini", classes=0, image_size=64, **switches)
+        head = cost(described).by_layer[-1]
+        assert (head.tokens, head.width) == (1, channels)
+        assert build(described)(torch.zeros(1, 3, 64, 64)).shape == (1, channels)
+
+
+def test_sizes_that_do_not_fit_are_refused_with_the_slot_in_front() -> None:
+    with pytest.raises(ConfigError, match=r"^stem, PatchStem: an image of 50×50 pixels"):
+        cost(config("deit_tiny", image_size=50))
+    with pytest.raises(ConfigError, match=r"^layer 1, SharedAttention: no layer before it lends"):
+        cost(with_layers(Block((FeedForward(4),)), SHARING))

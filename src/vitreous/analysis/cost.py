@@ -16,6 +16,7 @@ from functools import lru_cache
 import torch
 from torch import nn
 
+from vitreous.analysis.sharing import what_is_shared
 from vitreous.errors import ConfigError
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.parts import Head, ImageShape, Macs, Part, Stem, TokenShape
@@ -23,9 +24,11 @@ from vitreous.parts import Head, ImageShape, Macs, Part, Stem, TokenShape
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One slot or layer: its name, parameters, MACs, and the tokens and width that leave it.
+    """One slot or layer: its name, parameters, MACs, the tokens and width that leave it, and what it shares.
 
-    Tokens count the prefix. The head leaves logits: one token, as wide as there are classes.
+    Tokens count the prefix. The head leaves logits, or features where there are no classes: one token. A
+    weight that a layer applies many times is one parameter, and each time counts in the MACs; a map that it
+    takes from another layer is counted there.
     """
 
     name: str
@@ -33,6 +36,7 @@ class LayerCost:
     macs: int
     tokens: int
     width: int
+    shares: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,13 +65,16 @@ def cost(config: VisionTransformer) -> Cost:
     Raises:
         ConfigError: sizes that do not fit each other.
     """
+    config.shapes()  # refuses sizes that do not fit, with the slot in front
     by_layer, total = [], Macs()
+    shared = iter(what_is_shared(config.layers))
     for name, part, before, after in _steps(config):
         try:
             parameters, macs = _parameters(part, before), part.macs(before)  # type: ignore[arg-type]
         except ConfigError as error:
             raise ConfigError(f"{name.replace('layers.', 'layer ')}, {error}") from None
-        by_layer.append(LayerCost(name, parameters, macs.total, after.tokens, after.width))
+        shares = next(shared) if name.startswith("layers.") else ""
+        by_layer.append(LayerCost(name, parameters, macs.total, after.tokens, after.width, shares))
         total += macs
     return Cost(
         sum(each.parameters for each in by_layer),
@@ -89,7 +96,7 @@ def _steps(
     for name, part in between:
         before, shape = shape, part.out_shape(shape)
         yield name, part, before, shape
-    logits = TokenShape(config.classes or shape.width, None, prefix=1)
+    logits = TokenShape(config.classes or config.head.features(shape), None, prefix=1)
     yield "head", config.head, shape, logits
 
 

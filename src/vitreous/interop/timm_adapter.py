@@ -15,10 +15,10 @@ The norm belongs to the head since some heads pool before it; timm's own models 
 Prefix tokens come first in every token tensor and are left out of feature maps, as in timm.
 """
 
+import math
 from dataclasses import replace
 from typing import Any
 
-import torch
 from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 
@@ -43,7 +43,7 @@ class TimmVisionTransformer(VisionTransformerModule):
         self.in_chans = config.image.channels
         self.num_classes = config.classes
         self.num_features = self.embed_dim = shapes[-1].width
-        self.head_hidden_size = head_width(config.head, shapes[-1])
+        self.head_hidden_size = config.head.features(shapes[-1])
         self.num_prefix_tokens = shapes[-1].prefix
         self.feature_info = feature_info(config)
         self.global_pool = self._pooling(global_pool)
@@ -187,15 +187,8 @@ def feature_info(config: VisionTransformer) -> list[dict[str, Any]]:
     return table
 
 
-def head_width(head: Head, shape: TokenShape) -> int:
-    """Channels that the classifier is given."""
-    with torch.device("meta"):
-        module = replace(head, classes=1).build(shape)
-    return int(module.classifier.in_features)  # type: ignore[union-attr, arg-type]
-
-
 def _pixels_per_side(image: ImageShape, shape: TokenShape) -> int:
-    return round((image.height * image.width / max(1, shape.tokens - shape.prefix)) ** 0.5)
+    return round(math.sqrt(image.height * image.width / max(1, shape.tokens - shape.prefix)))
 
 
 def _features(tokens: Tokens, output_fmt: str) -> Tensor:

@@ -35,6 +35,10 @@ class ClassTokenHead(Head):
     norm: Norm = LayerNorm()
     pre_logits: int | None = None
 
+    def features(self, shape: TokenShape) -> int:
+        """The width, or `pre_logits`."""
+        return self.pre_logits or shape.width
+
     def build(self, shape: TokenShape) -> nn.Module:
         """Norm and one or two linear maps; raises ConfigError where there is no class token."""
         if shape.prefix < 1:

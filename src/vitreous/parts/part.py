@@ -105,6 +105,10 @@ class Head(Description):
 
     classes: int | Literal[0]
 
+    def features(self, shape: TokenShape) -> int:
+        """Channels that the classifier is given: what comes out with 0 classes."""
+        return shape.width
+
     @abstractmethod
     def build(self, shape: TokenShape) -> nn.Module:
         """A module Tokens → (batch, classes); raises ConfigError where the shape cannot work."""
