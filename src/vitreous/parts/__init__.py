@@ -7,6 +7,7 @@ from vitreous.parts.depthwise_conv import DepthwiseConv
 from vitreous.parts.description import Description
 from vitreous.parts.head import ClassTokenHead, MeanHead
 from vitreous.parts.macs import Macs
+from vitreous.parts.merge_patches import MergePatches
 from vitreous.parts.norm import LayerNorm, NoNorm, Normalize
 from vitreous.parts.part import Head, Mixer, Norm, Part, Stem, Sum
 from vitreous.parts.position import AddPosition, CarryPosition, JoinPosition, NoPosition
@@ -17,7 +18,9 @@ from vitreous.parts.residual import LearnedSum, PlainSum
 from vitreous.parts.shared_attention import SharedAttention
 from vitreous.parts.stem import ConvPoolStem, PatchStem
 from vitreous.parts.token_pool import GridPool
+from vitreous.parts.token_to_token import TokenToToken
 from vitreous.parts.tokens import ImageShape, Lent, Tokens, TokenShape
+from vitreous.parts.windows import Windows
 
 # All descriptions that a model can hold; a new part adds its line here, and JSON files can name it.
 DESCRIPTIONS: tuple[type[Description], ...] = (
@@ -39,6 +42,7 @@ DESCRIPTIONS: tuple[type[Description], ...] = (
     LearnedSum,
     LearnedTable,
     MeanHead,
+    MergePatches,
     Mix,
     NoNorm,
     NoPosition,
@@ -50,6 +54,8 @@ DESCRIPTIONS: tuple[type[Description], ...] = (
     SharedAttention,
     Sinusoid1D,
     Sinusoid2D,
+    TokenToToken,
+    Windows,
 )
 
 __all__ = [
@@ -76,6 +82,7 @@ __all__ = [
     "Lent",
     "Macs",
     "MeanHead",
+    "MergePatches",
     "Mix",
     "Mixer",
     "NoNorm",
@@ -94,5 +101,7 @@ __all__ = [
     "Sum",
     "Table",
     "TokenShape",
+    "TokenToToken",
     "Tokens",
+    "Windows",
 ]

@@ -150,7 +150,7 @@ class SlicedModule(nn.Module):
         if prefix:
             grid = torch.cat((y[:, :prefix].repeat_interleave(slices, dim=0), grid), dim=1)
         bias = None if tokens.bias is None else self._blocks(tokens.bias, order, prefix, slices, y.shape[0])
-        inside = replace(tokens, grid=None, position=None, bias=bias)
+        inside = replace(tokens, x=grid, grid=None, position=None, bias=bias)
         mixed, left = self.mixer(grid, inside)
         mixed = mixed.unflatten(0, (-1, slices))
         grid = mixed[:, :, prefix:].flatten(1, 2)
@@ -158,7 +158,7 @@ class SlicedModule(nn.Module):
             grid = grid.index_select(1, order.argsort())
         if prefix:
             grid = torch.cat((mixed[:, :, :prefix].mean(dim=1), grid), dim=1)
-        return grid, replace(left, grid=tokens.grid, position=tokens.position, bias=tokens.bias)
+        return grid, replace(tokens, shared=left.shared)
 
     @staticmethod
     def _blocks(
