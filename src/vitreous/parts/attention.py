@@ -84,7 +84,7 @@ class AttentionModule(nn.Module):
         batch, length, width = y.shape
         qkv = self.qkv(y.flatten(0, 1)).view(batch, length, 3, self.heads, width // self.heads)
         q, k, v = (each.transpose(1, 2) for each in qkv.unbind(2))  # each (batch, heads, tokens, head_width)
-        bias = add_bias(self.relative() if self.relative is not None else None, tokens.bias)
+        bias = add_bias(self.relative(tokens) if self.relative is not None else None, tokens.bias)
         dropout = self.map_drop.p if self.training else 0.0
         if self.lends:
             mixed, shared = attend_and_lend(q, k, v, bias=bias, dropout=dropout)

@@ -15,6 +15,9 @@ from vitreous.errors import ConfigError
 
 LINE = 100  # characters; a longer constructor call is spread over several lines
 
+# A field with this as `metadata` is shown even at its default: a choice that readers must not miss.
+ALWAYS_SHOWN = {"always_shown": True}
+
 
 @dataclass(frozen=True, repr=False)
 class Description:
@@ -79,7 +82,7 @@ def _show(value: object, indent: int = 0) -> str:
     """The expression that makes `value`: on one line when it fits, else one field or element a line."""
     if isinstance(value, Description):
         shown = [(each, getattr(value, each.name)) for each in fields(value)]
-        shown = [(each, held) for each, held in shown if not _is_default(each, held)]
+        shown = [it for it in shown if not _is_default(*it) or it[0].metadata.get("always_shown")]
         required = sum(_has_no_default(each) for each in fields(value))
         # A class with one required field reads best without its name: Attention(3), FeedForward(4).
         bare = required == 1 and not fields(value)[0].kw_only

@@ -6,7 +6,8 @@
     JoinPosition    x ← x + carried table          at the start of a block: LaPE's "shared PE"; it accumulates
 
 Dosovitskiy et al., arXiv 2010.11929, section 3.1; the last two Yu et al., ICCV 2023, figure 2. An
-`AddPosition` at the start of each block gives each a table of its own: LaPE's "unshared PE".
+`AddPosition` at the start of each block gives each a table of its own: LaPE's "unshared PE". The recipe's
+dropout acts once, in the position slot: a table that joins later has `may_drop=False`.
 """
 
 from dataclasses import dataclass, replace
@@ -23,9 +24,15 @@ from vitreous.parts.tokens import Tokens, TokenShape
 
 @dataclass(frozen=True, repr=False)
 class AddPosition(Part):
-    """The table added to the tokens."""
+    """The table added to the tokens.
+
+    Args:
+        table: the positions.
+        may_drop: whether the recipe's dropout follows.
+    """
 
     table: Table
+    may_drop: bool = True
 
     def out_shape(self, shape: TokenShape) -> TokenShape:
         """The same."""
@@ -33,7 +40,7 @@ class AddPosition(Part):
 
     def build(self, shape: TokenShape) -> nn.Module:
         """Table and sum."""
-        return AddPositionModule(self.table.build(shape))
+        return AddPositionModule(self.table.build(shape), Dropout() if self.may_drop else nn.Identity())
 
     def macs(self, shape: TokenShape) -> Macs:
         """None."""
@@ -43,10 +50,10 @@ class AddPosition(Part):
 class AddPositionModule(nn.Module):
     """The module behind `AddPosition`."""
 
-    def __init__(self, table: nn.Module) -> None:
+    def __init__(self, table: nn.Module, drop: nn.Module) -> None:
         super().__init__()
         self.table = table
-        self.drop = Dropout()
+        self.drop = drop
 
     def forward(self, tokens: Tokens) -> Tokens:
         """The table added; raises ConfigError for tokens of another grid."""
@@ -55,9 +62,15 @@ class AddPositionModule(nn.Module):
 
 @dataclass(frozen=True, repr=False)
 class CarryPosition(Part):
-    """The table carried beside the tokens; it replaces a table that was carried before."""
+    """The table carried beside the tokens; it replaces a table that was carried before.
+
+    Args:
+        table: the positions.
+        may_drop: whether the recipe's dropout acts on the tokens here.
+    """
 
     table: Table
+    may_drop: bool = True
 
     def out_shape(self, shape: TokenShape) -> TokenShape:
         """The same, with a position as wide as the tokens."""
@@ -65,7 +78,7 @@ class CarryPosition(Part):
 
     def build(self, shape: TokenShape) -> nn.Module:
         """Table and the recipe's dropout, which acts on the tokens alone."""
-        return CarryPositionModule(self.table.build(shape))
+        return CarryPositionModule(self.table.build(shape), Dropout() if self.may_drop else nn.Identity())
 
     def macs(self, shape: TokenShape) -> Macs:
         """None."""
@@ -75,10 +88,10 @@ class CarryPosition(Part):
 class CarryPositionModule(nn.Module):
     """The module behind `CarryPosition`."""
 
-    def __init__(self, table: nn.Module) -> None:
+    def __init__(self, table: nn.Module, drop: nn.Module) -> None:
         super().__init__()
         self.table = table
-        self.drop = Dropout()
+        self.drop = drop
 
     def forward(self, tokens: Tokens) -> Tokens:
         """The same tokens with a position; raises ConfigError for tokens of another grid."""

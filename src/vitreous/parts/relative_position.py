@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from vitreous.parts.description import Description
 from vitreous.parts.part import Norm
-from vitreous.parts.tokens import TokenShape
+from vitreous.parts.position_table import check_grid
+from vitreous.parts.tokens import Tokens, TokenShape
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,7 +32,7 @@ class RelativePosition(Description):
     norm: Norm | None = None
 
     def build(self, shape: TokenShape, heads: int) -> nn.Module:
-        """A module () → (1, heads, tokens, tokens); raises ConfigError where there is no grid."""
+        """A module Tokens → (1, heads, tokens, tokens); raises ConfigError where there is no grid."""
         grid = shape.rows_and_columns("RelativePosition")
         norm = self.norm.build(grid[0] * grid[1]) if self.norm else nn.Identity()
         return RelativePositionModule(grid, shape.prefix, heads, norm)
@@ -45,7 +46,7 @@ class RelativePositionModule(nn.Module):
 
     def __init__(self, grid: tuple[int, int], prefix: int, heads: int, norm: nn.Module) -> None:
         super().__init__()
-        rows, columns = grid
+        rows, columns = self.grid = grid
         self.prefix = prefix
         self.table = nn.Parameter(torch.zeros((2 * rows - 1) * (2 * columns - 1), heads))
         self.norm = norm
@@ -55,7 +56,8 @@ class RelativePositionModule(nn.Module):
         right = column[:, None] - column[None] + columns - 1
         self.register_buffer("index", down * (2 * columns - 1) + right, persistent=False)
 
-    def forward(self) -> Float[Tensor, "1 heads tokens tokens"]:
-        """The bias of every pair of tokens, 0 where one of them is in the prefix."""
+    def forward(self, tokens: Tokens) -> Float[Tensor, "1 heads tokens tokens"]:
+        """The bias of every pair, 0 where one is in the prefix; raises ConfigError for another grid."""
+        check_grid("RelativePosition", self.grid, tokens)
         bias = self.norm(self.table[self.index].permute(2, 0, 1))
         return F.pad(bias, (self.prefix, 0, self.prefix, 0))[None]
