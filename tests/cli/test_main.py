@@ -1,7 +1,6 @@
 """How the command ends: at once, with one sentence, with the right exit code, without a secret."""
 
 import inspect
-import json
 import logging
 import subprocess
 import sys
@@ -10,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from vitreous import DataError, DivergedError, StoppedError, VerifyError, config
+from vitreous import DataError, DivergedError, StoppedError, VerifyError
 from vitreous.cli import main as module
 from vitreous.cli.main import VERBS, main
-from vitreous.models.as_json import from_json
 
 COMMAND = [sys.executable, "-m", "vitreous"]
 AT_ONCE_S = 0.5
@@ -184,49 +182,9 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     assert done.returncode == 0 and done.stderr == "" and done.stdout.startswith("usage")
 
 
-def test_models_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["models", "list", "*digits*"]) == 0
-    out = capsys.readouterr().out
-    assert "eit_digits" in out and "ours" in out and "deit_tiny" not in out
-    assert main(["models", "show", "EIT16/4/3-Mini"]) == 0
-    out = capsys.readouterr().out
-    assert "ConvPoolStem(kernel=16, stride=4, pool=3" in out and "3,512,750" in out and "authors' code" in out
-    assert main(["models", "show", "eit_mini", "--image-size", "64x96", "--classes", "7", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (
-        told["model"]["image"]["width"] == 96
-        and sum(each["macs"] for each in told["by_layer"]) == told["macs"]
-    )
-
-
-def test_a_model_is_written_to_a_file_that_can_be_read_back(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["models", "show", "eit_digits", "--classes", "7", "-o", str(tmp_path / "my.json")]
-    assert main(words) == 0
-    written = json.loads((tmp_path / "my.json").read_text())
-    assert from_json(written) == config("eit_digits", classes=7)
-    capsys.readouterr()
-    assert ends(*words, capsys=capsys)[0] == 2, "an edited file is not overwritten"
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["models", "show", "eit_mni"], "did you mean eit_mini"),
-        (["models", "lits"], "did you mean list?"),
-        (["models", "list", "*iet*"], "no model matches"),
-        (["models", "show"], "models show needs NAME; for example: vitreous models show"),
-        (["models", "show", "eit_mini", "--image-size", "big"], "pixels such as 32"),
-        (["models", "show", "deit_tiny", "--image-size", "50"], "50"),
-        (["selftest", "nothing"], "resume"),
-    ],
-)
-def test_a_mistake_with_models_exits_2(
-    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, line = ends(*words, capsys=capsys)
-    assert code == 2 and message in line
+def test_a_selftest_that_does_not_exist_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
+    code, line = ends("selftest", "nothing", capsys=capsys)
+    assert code == 2 and "resume" in line
 
 
 def test_the_defaults_of_the_selftest_are_those_of_its_function() -> None:

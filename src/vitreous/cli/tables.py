@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, names: int = 1) -> None:
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, names: int = 1, remarks: int = 0
+) -> None:
     """Print rows under a header line.
 
     Args:
         columns: headers.
         rows: cells as text.
         names: how many columns from the left are names, the others numbers.
+        remarks: how many columns from the right are texts.
     """
     lines = [columns, *rows]
     # in cells of a terminal: a Chinese letter takes two
@@ -20,7 +23,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, names:
         cells = []
         for place, (cell, width) in enumerate(zip(line, widths, strict=True)):
             space = " " * (width - cell_len(cell))
-            cells.append(cell + space if place < names else space + cell)
+            text = place < names or place >= len(columns) - remarks
+            cells.append(cell + space if text else space + cell)
         print("  ".join(cells).rstrip())
 
 
