@@ -48,3 +48,13 @@ def test_weights_are_copied_or_the_leftovers_on_either_side_are_named() -> None:
         load_theirs(model, {"w": torch.ones(3, 2), "b": torch.zeros(3), "extra": torch.ones(1)}, table)
     with pytest.raises(VerifyError, match=r"weight is \(2, 2\) in the weights, \(3, 2\) in the model"):
         load_theirs(model, {"w": torch.ones(2, 2), "b": torch.zeros(3)}, table)
+
+
+def test_both_sides_of_another_architecture_are_named_in_one_sentence_that_stays_short() -> None:
+    theirs = {f"layer.{number}": torch.ones(1) for number in range(5)}
+    with pytest.raises(VerifyError) as refused:
+        load_theirs(nn.Linear(2, 3), {**theirs, "w": torch.ones(3, 2)}, (("w", "weight"), ("b", "bias")))
+    assert str(refused.value) == (
+        "left over in the model: bias; left over in the weights: layer.0, layer.1, layer.2 and 2 more; "
+        "this is another architecture"
+    )

@@ -39,30 +39,33 @@ def load_theirs(model: nn.Module, state: Mapping[str, Tensor], table: Table) -> 
     """Copies weights under their names into a model.
 
     Raises:
-        ConfigError: a weight that the table does not know.
+        ConfigError: two unequal weights under one name.
         VerifyError: a weight that is left over on either side, has another shape, or is not what our model
             computes in its place.
     """
-    given = to_ours(state, table)
+    unknown = [key for key in state if not any(key.startswith(theirs) for theirs, _ in table)]
+    given = to_ours({key: weight for key, weight in state.items() if key not in unknown}, table)
     own = model.state_dict()
     computed = {name: value for name, value in model.named_buffers() if name not in own}
+    left = [
+        f"left over in {there}: {_listed(names)}; "
+        for there, names in (
+            ("the model", sorted(own.keys() - given.keys())),
+            ("the weights", sorted(unknown) + sorted(given.keys() - own.keys() - computed.keys())),
+        )
+        if names
+    ]
+    if left:
+        raise VerifyError(f"{''.join(left)}this is another architecture")
+    for name, weight in given.items():
+        shape = (own | computed)[name].shape
+        if not (weight.shape == shape or (name in computed and weight.numel() == shape.numel())):
+            raise VerifyError(f"{name} is {tuple(weight.shape)} in the weights, {tuple(shape)} in the model")
     for name in computed.keys() & given.keys():
         theirs = given.pop(name).reshape(computed[name].shape)
-        if not torch.allclose(theirs, computed[name].to(theirs.dtype), atol=1e-6):
+        # Some released code rounds an angle before its sine: off by 3e-5 at the 576th token.
+        if not torch.allclose(theirs, computed[name].to(theirs.dtype), rtol=0, atol=1e-4):
             raise VerifyError(f"{name} differs from what the model computes; this is another architecture")
-    for there, missing in (
-        ("the model", own.keys() - given.keys()),
-        ("the weights", given.keys() - own.keys()),
-    ):
-        if missing:
-            raise VerifyError(
-                f"left over in {there}: {', '.join(sorted(missing))}; this is another architecture"
-            )
-    for name, weight in given.items():
-        if weight.shape != own[name].shape:
-            raise VerifyError(
-                f"{name} is {tuple(weight.shape)} in the weights, {tuple(own[name].shape)} in the model"
-            )
     model.load_state_dict(given)
 
 
@@ -80,6 +83,11 @@ def _rename(state: Mapping[str, Value], table: Table) -> dict[str, Value]:
                     raise ConfigError(f"two unequal weights would get the name {name!r}")
                 renamed[name] = value
     return renamed
+
+
+def _listed(names: list[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _same(first: object, second: object) -> bool:
