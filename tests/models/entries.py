@@ -9,6 +9,7 @@ from vitreous.models.catalog import CATALOG
 from vitreous.models.deit import deit
 from vitreous.models.eit import eit
 from vitreous.models.lsra import lsra
+from vitreous.models.psvit import psvit_1d, psvit_2d
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ SHRUNK: dict[Callable[..., VisionTransformer], Shrunk] = {
         {"width": 16, "depth": 2, "heads": 2, **STEM},
         unreached=frozenset({"layers.1.branches.0.mixer.mixers.0.conv.weight"}),
     ),
+    psvit_1d: Shrunk({"genes": "NSPS", "dims": (8, 12), "heads": (2, 3), "patch": 4}),
+    psvit_2d: Shrunk({"genes": "NSPS", "dims": (8, 16), "heads": (2, 4), "patch": 4}),
 }
 
 

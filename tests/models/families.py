@@ -4,6 +4,7 @@ from vitreous.models import VisionTransformer
 from vitreous.models.deit import deit
 from vitreous.models.eit import eit
 from vitreous.models.lsra import lsra
+from vitreous.models.psvit import psvit_1d, psvit_2d
 from vitreous.parts import DepthwiseConv, ImageShape
 
 IMAGE = ImageShape(3, 16, 16)
@@ -26,4 +27,15 @@ FAMILIES: dict[str, VisionTransformer] = {
     "eit_deeper_than_heads_are_wide": eit(**{**SMALL, "width": 4}, **STEM),
     "lsra": lsra(**SMALL, **STEM),
     "lsra_attention_first": lsra(**SMALL, **STEM, attention_first=True, convolution=DepthwiseConv(5)),
+    "psvit_1d": psvit_1d(image=IMAGE, classes=7, genes="NSP", dims=(8, 16), heads=(2, 4), patch=4),
+    "psvit_2d": psvit_2d(
+        image=ImageShape(1, 12, 20),
+        classes=7,
+        genes="NPS",
+        dims=(8, 16),
+        heads=(2, 4),
+        patch=4,
+        norm_before_pool=True,
+        position_after_pool=True,
+    ),
 }

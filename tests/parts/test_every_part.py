@@ -73,7 +73,9 @@ PARTS = [
     Block((Normalize(), Mix(Attention(2), NoNorm(), LearnedSum()))),
     Block((Mix(Attention(2, lends=True)), Mix(SharedAttention(2)))),
     GridPool(24),
+    GridPool(32, kernel=5, depthwise=True),
     LinePool(24),
+    LinePool(24, window=3, average=True),
 ]
 STEMS = [PatchStem(4, 16), ConvPoolStem(3, 1, 4, 16), ConvPoolStem(4, 2, 2, 16)]
 HEADS = [ClassTokenHead(7), ClassTokenHead(7, pre_logits=12), MeanHead(7), MeanHead(7, norm_each=False)]

@@ -19,7 +19,8 @@ from vitreous.parts.drop import set_drop_rates
 
 SHAPE = TokenShape(12, (2, 3), prefix=1)
 LENT = TokenShape(12, (2, 3), prefix=1, lent=Lent(3, 7))
-PAIR = Block((Mix(Attention(3, lends=True)), Mix(SharedAttention(3)), FeedForward(2), Mix(SharedAttention(3))))
+LENDER, SHARER = Mix(Attention(3, lends=True)), Mix(SharedAttention(3))
+RUN = Block((LENDER, SHARER, FeedForward(2), SHARER))
 
 
 def tokens(dtype: torch.dtype = torch.float32) -> Tokens:
@@ -28,7 +29,9 @@ def tokens(dtype: torch.dtype = torch.float32) -> Tokens:
 
 def lend(module: nn.Module, given: Tokens) -> Tokens:
     """What the module, an attention that lends, leaves for others."""
-    return module(given.x, given)[1]
+    _, lent = module(given.x, given)
+    assert isinstance(lent, Tokens)
+    return lent
 
 
 @pytest.fixture(params=["map", "queries and keys"])
@@ -105,7 +108,7 @@ def test_the_lender_learns_from_who_shares(route: str) -> None:
 
 
 def test_a_run_of_sharers_uses_one_map(route: str) -> None:
-    module, given = PAIR.build(SHAPE), tokens()
+    module, given = RUN.build(SHAPE), tokens()
     lent = module.branches[0](given)
     last = module.branches[3](module.branches[2](module.branches[1](lent)))
     assert all(one is other for one, other in zip(last.shared, lent.shared, strict=True))
@@ -120,8 +123,7 @@ def test_a_sharer_has_no_queries_and_keys_and_that_many_parameters_less() -> Non
 
 
 def test_a_dropped_branch_still_lends_its_map(route: str) -> None:
-    module, given = Block((Mix(Attention(3, lends=True)), Mix(SharedAttention(3)))).build(SHAPE), tokens()
-    lender, sharer = module.branches
+    lender, sharer, given = LENDER.build(SHAPE), SHARER.build(LENT), tokens()
     lender.drop_path.p = 1 - 1e-9
     lent = lender(given)
     assert torch.equal(lent.x, given.x)
@@ -130,7 +132,7 @@ def test_a_dropped_branch_still_lends_its_map(route: str) -> None:
 
 
 def test_every_layer_draws_a_dropout_of_its_own(route: str) -> None:
-    module = Block((Mix(Attention(3, lends=True)), Mix(SharedAttention(3)))).build(SHAPE)
+    module = RUN.build(SHAPE)
     set_drop_rates(module, dropout=0.0, attention_dropout=0.5, drop_path=0.0)
     sharer, lent = module.branches[1], module.branches[0](tokens())
     assert not torch.equal(sharer(lent).x, sharer(lent).x)
@@ -141,7 +143,7 @@ def test_every_layer_draws_a_dropout_of_its_own(route: str) -> None:
 
 
 def test_no_module_keeps_what_was_lent() -> None:
-    module = PAIR.build(SHAPE)
+    module = RUN.build(SHAPE)
     module(tokens())
     for each in module.modules():
         assert not any(isinstance(value, Tensor) for value in vars(each).values())
@@ -150,7 +152,7 @@ def test_no_module_keeps_what_was_lent() -> None:
 def test_values_may_be_of_another_width_than_queries(route: str) -> None:
     mixer = ChannelSplit(((4, Attention(2, lends=True)), (8, SharedAttention(2))))
     module, given = mixer.build(SHAPE), tokens()
-    mixed, left = module(given.x, given)
+    mixed, _ = module(given.x, given)
     alone = module.mixers[1](given.x[..., 4:], lend(module.mixers[0], Tokens(given.x[..., :4], (2, 3), 1)))[0]
     torch.testing.assert_close(mixed[..., 4:], alone)
 
@@ -172,8 +174,8 @@ def test_a_map_counts_once_and_again_only_where_it_is_computed_again(width: int,
         (
             4,
             Lent(3, 7),
-            "SharedAttention: the lent map has 3 heads over 7 tokens, and 4 heads over 7 tokens are asked for; "
-            "they must be equal",
+            "SharedAttention: the lent map has 3 heads over 7 tokens, and 4 heads over 7 tokens are asked "
+            "for; they must be equal",
         ),
         (3, Lent(3, 6), "SharedAttention: the lent map has 3 heads over 6 tokens, and 3 heads over 7 tokens"),
         (3, Lent(3, 7, (4, 3)), "SharedAttention: the lent map has 3 heads over 7 tokens, in slices (4, 3)"),

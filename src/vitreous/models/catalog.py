@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any, get_type_hints
 
 from vitreous.errors import ConfigError, did_you_mean
-from vitreous.models import deit, eit, lsra
+from vitreous.models import deit, eit, lsra, psvit
 from vitreous.models.entry import Entry
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.parts import ImageShape
@@ -19,6 +19,7 @@ CATALOG: dict[str, Entry] = {
     **deit.ENTRIES,
     **eit.ENTRIES,
     **lsra.ENTRIES,
+    **psvit.ENTRIES,
 }
 
 

@@ -12,8 +12,8 @@ is known and what we decided. All that is neither pooling nor sharing is DeiT.
 
 `genes` has one letter for each layer. An S uses the map of the nearest N or P before it, which then
 `lends=True`. Each P begins a stage with a width and a number of heads of its own. PSViT-2D pools with
-`GridPool`, has no class token and ends in the mean of its tokens; PSViT-1D pools with `LinePool` and keeps its
-class token out of the windows. A PSViT-1D of N alone is DeiT.
+`GridPool`, has no class token and ends in the mean of its tokens; PSViT-1D pools with `LinePool` and keeps a
+class token, which stands in no window. A PSViT-1D of N alone is DeiT.
 """
 
 from collections.abc import Sequence

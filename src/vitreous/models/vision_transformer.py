@@ -126,7 +126,7 @@ class VisionTransformerModule(nn.Module):
 
     def forward_features(
         self, image: Float[Tensor, "batch channels height width"], as_map: bool = False
-    ) -> Tokens | Float[Tensor, "batch width rows columns"]:
+    ) -> Tokens | Float[Tensor, "batch token_width rows columns"]:
         """What the last layer leaves; the head's norm is not applied yet.
 
         Args:

@@ -17,7 +17,7 @@ from vitreous.parts.relative_position import RelativePosition
 from vitreous.parts.residual import LearnedSum, PlainSum
 from vitreous.parts.shared_attention import SharedAttention
 from vitreous.parts.stem import ConvPoolStem, PatchStem
-from vitreous.parts.token_pool import GridPool
+from vitreous.parts.token_pool import GridPool, LinePool
 from vitreous.parts.token_to_token import TokenToToken
 from vitreous.parts.tokens import ImageShape, Lent, Tokens, TokenShape
 from vitreous.parts.windows import Windows
@@ -41,6 +41,7 @@ DESCRIPTIONS: tuple[type[Description], ...] = (
     LayerNorm,
     LearnedSum,
     LearnedTable,
+    LinePool,
     MeanHead,
     MergePatches,
     Mix,
@@ -80,6 +81,7 @@ __all__ = [
     "LearnedSum",
     "LearnedTable",
     "Lent",
+    "LinePool",
     "Macs",
     "MeanHead",
     "MergePatches",
