@@ -2,12 +2,14 @@
 
     DeiTInit    linear maps, class token and position table ~ N(0, 0.02²), biases 0; the patch convolution
                 and norms as torch makes them (facebookresearch/deit, `models.py`)
+    CompactInit linear maps ~ N(0, 0.02²), biases 0; position table ~ N(0, 0.2²); class token 0; convolutions
+                Kaiming normal over their fan-in (SHI-Labs/Compact-Transformers, `src/utils`)
     EITInit     linear maps ~ N(0, 0.01²), biases 0; convolutions Kaiming normal over their fan-out, biases
                 0; class token and position table ~ N(0, 0.02²); norms 1 and 0 (MrHaiPi/EIT, `eit_model.py`)
     PSViTInit   as DeiTInit; convolutions and linear maps of pools ~ N(0, 1 / fan-in), biases 0; position
                 tables behind a pool at zero. Ours: the paper has no public code
     SReTInit    the position map ~ N(0, 0.02²); all else as torch makes it (szq0214/SReT, `SReT.py`)
-    PiTInit     class token and position map ~ N(0, 0.02²); all else as torch makes it (naver-ai/pit, `pit.py`)
+    PiTInit     class token and position map ~ N(0, 0.02²); all else as torch makes it (naver-ai/pit)
     SwinInit    as DeiTInit; tables of relative position ~ N(0, 0.02²) too (microsoft/Swin-Transformer)
 
 These papers truncate their normals at ±2 (not ±2σ), in effect not at all. torch counts the fan-out of a
@@ -47,6 +49,25 @@ class DeiTInit(Init):
         for module in model.modules():
             if isinstance(module, nn.Linear):
                 start_linear(module, self.std)
+
+
+@dataclass(frozen=True, repr=False)
+class CompactInit(Init):
+    """The scheme of Compact-Transformers' released code; its position table starts ten times DeiT's."""
+
+    std: float = 0.02
+    table_std: float = 0.2
+
+    def initialize(self, model: nn.Module) -> None:
+        """Every weight but the norms' and the biases of convolutions, which stay as torch made them."""
+        start_tokens(model, self.table_std)
+        for module in model.modules():
+            if isinstance(module, nn.Linear):
+                start_linear(module, self.std)
+            elif isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
+            elif isinstance(module, ClassTokenModule):
+                nn.init.zeros_(module.token)
 
 
 @dataclass(frozen=True, repr=False)
@@ -144,4 +165,4 @@ def start_tokens(model: nn.Module, std: float) -> None:
                 nn.init.trunc_normal_(table, std=std)
 
 
-SCHEMES: tuple[type[Init], ...] = (DeiTInit, EITInit, PSViTInit, SReTInit, PiTInit, SwinInit)
+SCHEMES: tuple[type[Init], ...] = (CompactInit, DeiTInit, EITInit, PSViTInit, SReTInit, PiTInit, SwinInit)
