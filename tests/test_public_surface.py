@@ -10,7 +10,7 @@ import pytest
 
 import vitreous
 
-FUNCTIONS = ["build", "config", "cost", "evaluate", "list_models", "load", "predict", "train"]
+FUNCTIONS = ["build", "config", "cost", "evaluate", "fold", "list_models", "load", "predict", "train"]
 ERRORS = {
     "VitreousError": 1,
     "ConfigError": 2,

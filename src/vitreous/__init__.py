@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vitreous.evaluation.prediction import predict
     from vitreous.interop.model_folder import load
     from vitreous.models.catalog import config, list_models
+    from vitreous.models.fold import fold
     from vitreous.models.vision_transformer import build
     from vitreous.training.train import train
 
@@ -36,6 +37,7 @@ _HOMES = {
     "config": "vitreous.models.catalog",
     "cost": "vitreous.analysis.cost",
     "evaluate": "vitreous.evaluation.evaluate",
+    "fold": "vitreous.models.fold",
     "list_models": "vitreous.models.catalog",
     "load": "vitreous.interop.model_folder",
     "predict": "vitreous.evaluation.prediction",
@@ -55,6 +57,7 @@ __all__ = [
     "config",
     "cost",
     "evaluate",
+    "fold",
     "list_models",
     "load",
     "predict",

@@ -13,6 +13,7 @@ from vitreous.parts import (
     LayerNorm,
     LearnedTable,
     Mix,
+    NoNorm,
     PartialNorm,
     Recursive,
     Sinusoid2D,
@@ -88,11 +89,10 @@ def test_neither_form_changes_the_tokens_it_was_given() -> None:
 
 
 def test_in_a_recursion_every_turn_normalises_once_more() -> None:
-    recursion = Recursive(Mix(LaPE(Attention(2))), 3).build(SHAPE)
+    recursion = Recursive(Mix(LaPE(Attention(2)), norm=NoNorm()), 3).build(SHAPE)
     lape = recursion.block.mixer
     nn.init.normal_(lape.norm.weight)
     lape.mixer = Seen()
-    recursion.block.norm = nn.Identity()
     tokens = Tokens(torch.zeros(1, 5, 8), (2, 2), prefix=1, position=torch.randn(1, 5, 8))
     after, expected, x = recursion(tokens), tokens.position, tokens.x
     for given in lape.mixer.given:

@@ -79,11 +79,11 @@ def test_a_width_that_four_does_not_divide_is_refused_by_the_second_sinusoid_alo
 
 def test_tables_of_a_grid_are_refused_for_a_line_and_the_others_are_not() -> None:
     line = TokenShape(8, None, prefix=1, sequence=6)
-    for table in (LearnedTable(), Sinusoid1D()):
-        assert given_by(table, line).shape == (1, 7, 8)
-    for name, table in (("GridTable", GridTable()), ("Sinusoid2D", Sinusoid2D())):
-        with pytest.raises(ConfigError, match=f"{name}: it needs rows and columns"):
-            table.build(line)
+    for of_a_line in (LearnedTable(), Sinusoid1D()):
+        assert given_by(of_a_line, line).shape == (1, 7, 8)
+    for of_a_grid in (GridTable(), Sinusoid2D()):
+        with pytest.raises(ConfigError, match=f"{type(of_a_grid).__name__}: it needs rows and columns"):
+            of_a_grid.build(line)
 
 
 def test_a_grid_table_of_the_grids_own_size_is_the_map_row_by_row_behind_the_prefix() -> None:

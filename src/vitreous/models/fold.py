@@ -34,7 +34,7 @@ from vitreous.parts.tokens import Tokens
 Recorded = dict[nn.Module, dict[int, Tensor | None]]
 
 
-def fold(model: VisionTransformerModule) -> "FoldedModule":
+def fold(model: nn.Module) -> "FoldedModule":
     """A copy of a model for inference, with its position terms computed.
 
     Args:
@@ -52,7 +52,7 @@ def fold(model: VisionTransformerModule) -> "FoldedModule":
             f"fold: it takes what vitreous.build returns and this is a {type(model).__name__}; "
             "a loaded classifier holds one as its `.model`"
         )
-    folded = deepcopy(model).requires_grad_(False).eval()
+    folded = deepcopy(model, {id(model.config): model.config}).requires_grad_(False).eval()
     constants = {
         module: constant
         for module, given in _record(folded).items()

@@ -24,8 +24,9 @@ from dataclasses import fields, replace
 from typing import Literal
 
 from vitreous.errors import ConfigError
-from vitreous.models import deit, eit
-from vitreous.models.entry import AUTHORS, OURS, Entry
+from vitreous.models import compact, deit, eit, pit, sret, swin, t2t_vit
+from vitreous.models.entry import AUTHORS, OURS, Entry, Names
+from vitreous.models.entry import PAPER as FROM_PAPER
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.parts import (
     AddPosition,
@@ -85,17 +86,20 @@ def join(
     """
     table = table or _table(config.position) or LearnedTable()
 
-    def join_mix(mix: Mix) -> tuple[Part, ...]:
-        match joining:
-            case "shared":
-                return JoinPosition(), mix
-            case "unshared":
-                return AddPosition(table, may_drop=False), mix
-            case "lape" | "lape_shared":
-                own = mix.norm if isinstance(mix.norm, LayerNorm) else LayerNorm()
-                return (replace(mix, mixer=LaPE(mix.mixer, norm or own, progressive=joining == "lape")),)
-            case _:
-                return (mix,)
+    def joined(part: Mix | AddPosition) -> tuple[Part, ...]:
+        match joining, part:
+            case "shared", Mix():
+                return JoinPosition(), part
+            case "unshared", Mix():
+                return AddPosition(table, may_drop=False), part
+            case "unshared", AddPosition():
+                return (NoPosition(),)
+            case (("lape" | "lape_shared"), Mix()):
+                own = part.norm if isinstance(part.norm, LayerNorm) else LayerNorm()
+                return (replace(part, mixer=LaPE(part.mixer, norm or own, progressive=joining == "lape")),)
+            case (("shared" | "lape" | "lape_shared"), AddPosition()):
+                return (CarryPosition(part.table, may_drop=part.may_drop),)
+        return (part,)
 
     carry = None if joining in ("default", "unshared") else CarryPosition(table, may_drop=False)
     position: Part = CarryPosition(table) if carry else NoPosition()
@@ -103,7 +107,7 @@ def join(
         position = AddPosition(table)
     described = replace(config, name="", source="", position=position)
     shape = replace(described, layers=()).shapes()[0]
-    layers, _ = _joined(config.layers, shape, join_mix, carry)
+    layers, _ = _joined(config.layers, shape, joined, carry)
     if joining != "default" and layers == config.layers:
         raise ConfigError(
             "join: nothing in this model mixes tokens in a Mix, and only there position can join them"
@@ -127,15 +131,14 @@ def _table(position: Part) -> Table | None:
 def _joined(
     parts: Sequence[Part],
     shape: TokenShape,
-    join_mix: Callable[[Mix], tuple[Part, ...]],
+    joined: Callable[[Mix | AddPosition], tuple[Part, ...]],
     carry: CarryPosition | None,
 ) -> tuple[tuple[Part, ...], TokenShape]:
     """Parts in order with every mix joined, and the shape after them.
 
-    With `carry`, tables that were added on the way are carried, and where a pool has ended the position a
-    table of its own stands before the first part that asks for one.
+    With `carry`, where a pool has ended the position, one stands before the first part that asks for it.
     """
-    joined: list[Part] = []
+    after: list[Part] = []
     for part in parts:
         match part:
             case Mix(mixer=LaPE()) | JoinPosition() | CarryPosition():
@@ -143,30 +146,28 @@ def _joined(
                     f"join: {type(part).__name__} shows that position is joined in the layers already; "
                     "change the plain host instead"
                 )
-            case Mix():
-                new = join_mix(part)
-            case AddPosition() if carry:
-                new = (CarryPosition(part.table, may_drop=part.may_drop),)
+            case Mix() | AddPosition():
+                new = joined(part)
             case Transposed():
                 new = (part,)  # no tokens inside
             case Block():
-                new = (Block(_joined(part.branches, shape, join_mix, carry)[0]),)
+                new = (Block(_joined(part.branches, shape, joined, carry)[0]),)
             case _:
                 # Looked into as if a position were carried: where one is missing it comes before the whole.
                 inside = replace(shape, position=shape.width)
-                new = (_joined_inside(part, inside, join_mix, carry),)
+                new = (_joined_inside(part, inside, joined, carry),)
         if carry and shape.position is None and new != (part,) and not isinstance(part, Block | AddPosition):
             new = (carry, *new)
         for each in new:
             shape = each.out_shape(shape)
-        joined += new
-    return tuple(joined), shape
+        after += new
+    return tuple(after), shape
 
 
 def _joined_inside(
     part: Part,
     shape: TokenShape,
-    join_mix: Callable[[Mix], tuple[Part, ...]],
+    joined: Callable[[Mix | AddPosition], tuple[Part, ...]],
     carry: CarryPosition | None,
 ) -> Part:
     """A part that holds others, such as a recursion, with every mix in them joined."""
@@ -174,7 +175,7 @@ def _joined_inside(
     changed: dict[str, Part] = {}
     for name, inner in held.items():
         if isinstance(inner, Part):
-            new, _ = _joined((inner,), shape, join_mix, carry)
+            new, _ = _joined((inner,), shape, joined, carry)
             changed[name] = new[0] if len(new) == 1 else Block(new)
     return replace(part, **changed)
 
@@ -187,9 +188,8 @@ def authors_names(config: VisionTransformer) -> tuple[tuple[str, str], ...]:
         assert isinstance(layer, Block)
         theirs, ours = f"blocks.{number}.", f"layers.{number}.branches."
         mix = next(place for place, branch in enumerate(layer.branches) if isinstance(branch, Mix))
-        joined = layer.branches[mix]
-        lape = isinstance(joined, Mix) and isinstance(joined.mixer, LaPE)
-        attention = f"{ours}{mix}.mixer.mixer." if lape else f"{ours}{mix}.mixer."
+        with_lape = isinstance(getattr(layer.branches[mix], "mixer", None), LaPE)
+        attention = f"{ours}{mix}.mixer.mixer." if with_lape else f"{ours}{mix}.mixer."
         pairs += [
             (f"pos_embed{number}", f"{ours}0.table.weight"),
             (f"{theirs}pe_norm.", f"{ours}{mix}.mixer.norm."),
@@ -209,20 +209,27 @@ def authors_names(config: VisionTransformer) -> tuple[tuple[str, str], ...]:
 PAPER = "LaPE, ICCV 2023, arXiv 2212.05262"
 
 
-def with_lape(entries: dict[str, Entry], source: str) -> dict[str, Entry]:
-    """The same models under `<host>_lape`."""
-    return {
-        f"{name}_lape": replace(
-            entry, source=source, paper=f"{PAPER}; {entry.paper}", aliases=(), change=lape, names=None
-        )
-        for name, entry in entries.items()
-    }
+def on(entry: Entry, source: str, names: Callable[[VisionTransformer], Names] | None = None) -> Entry:
+    """The same model with `lape` done to it."""
+    return replace(
+        entry, source=source, paper=f"{PAPER}; {entry.paper}", aliases=(), change=lape, names=names
+    )
 
 
+# EIT has a position table where it is switched on: the host to compare with has `position=True`.
+EIT_ENTRIES = {
+    name: replace(entry, numbers={**entry.numbers, "position": True}) for name, entry in eit.ENTRIES.items()
+}
+IN_THE_PAPER = {
+    "vit_lite_7_4": compact.ENTRIES["vit_lite_7_4"],
+    "cvt_7_4": compact.ENTRIES["cvt_7_4"],
+    "cct_7_3x1": compact.ENTRIES["cct_7_3x1"],
+    "t2t_vit_7": t2t_vit.ENTRIES["t2t_vit_7"],
+}
+# In the paper or not, how position gets there is our choice.
+OUR_CHOICE = {**EIT_ENTRIES, **sret.ENTRIES, **swin.ENTRIES, "pit_tiny": pit.ENTRIES["pit_tiny"]}
 ENTRIES: dict[str, Entry] = {
-    name: replace(entry, names=authors_names) for name, entry in with_lape(deit.ENTRIES, AUTHORS).items()
-} | {
-    # EIT has a position table where it is switched on: the host to compare with is `position=True`.
-    name: replace(entry, numbers={**entry.numbers, "position": True})
-    for name, entry in with_lape(eit.ENTRIES, OURS).items()
+    **{f"{name}_lape": on(entry, AUTHORS, authors_names) for name, entry in deit.ENTRIES.items()},
+    **{f"{name}_lape": on(entry, FROM_PAPER) for name, entry in IN_THE_PAPER.items()},
+    **{f"{name}_lape": on(entry, OURS) for name, entry in OUR_CHOICE.items()},
 }

@@ -6,6 +6,9 @@ Swin (Liu et al., arXiv 2103.14030, section 3.2). Scores with prefix tokens stay
 at zero in LaPE's released code (Ingrid725/LaPE) and near it, N(0, 0.02²), in Swin's. With `norm` each row of
 the gathered bias is normalised over the keys before it is added, as LaPE's released code does under the
 joining `LN` (one scale and shift for each key, ε = 1e-5, for all heads); no number for it is published.
+
+Where a class token alone is read, the last layer's table changes nothing and gets no gradient: it acts on the
+scores of patches, and the class token looks at them without it.
 """
 
 from dataclasses import dataclass
