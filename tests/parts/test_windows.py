@@ -38,11 +38,12 @@ def built(described: Windows, shape: TokenShape = SHAPE) -> nn.Module:
     return module
 
 
-def test_one_window_as_large_as_the_grid_is_the_mixer_itself_with_or_without_a_shift() -> None:
-    given, square = tokens((4, 4)), TokenShape(8, (4, 4))
+@pytest.mark.parametrize(("grid", "window"), [((4, 4), 4), ((4, 6), 6), ((4, 6), 9)])
+def test_a_window_as_large_as_the_grid_is_the_mixer_itself_with_or_without_a_shift(grid, window) -> None:
+    given, shape = tokens(grid), TokenShape(8, grid)
     for shift in (0, 1, 3):
-        module = built(Windows(Attention(2, relative=RelativePosition()), 4, shift), square)
-        plain = Attention(2, relative=RelativePosition()).build(square).double()
+        module = built(Windows(Attention(2, relative=RelativePosition()), window, shift), shape)
+        plain = Attention(2, relative=RelativePosition()).build(shape).double()
         plain.load_state_dict(module.mixer.state_dict())
         torch.testing.assert_close(module(given.x, given)[0], plain(given.x, given)[0])
 
@@ -55,12 +56,12 @@ def test_windows_of_one_token_let_no_tokens_meet() -> None:
 
 def test_folding_cuts_the_image_row_by_row_and_unfolding_undoes_it() -> None:
     image = torch.arange(2 * 4 * 6.0).reshape(2, 4, 6, 1)
-    windows = fold(image, 2)
+    windows = fold(image, (2, 2))
     assert windows[0].flatten().tolist() == [0, 1, 6, 7]
     assert windows[1].flatten().tolist() == [2, 3, 8, 9]
     assert windows[3].flatten().tolist() == [12, 13, 18, 19]
     assert windows[6].flatten().tolist() == [24, 25, 30, 31]
-    assert torch.equal(unfold(windows, (4, 6), 2), image)
+    assert torch.equal(unfold(windows, (4, 6), (2, 2)), image)
 
 
 @pytest.mark.parametrize("shift", [0, 1])
@@ -77,7 +78,7 @@ def test_windows_are_attention_of_the_whole_grid_under_the_mask_same_window_and_
 
 
 def test_a_shift_moves_only_along_sides_of_more_than_one_window() -> None:
-    assert apart((2, 2), 2, (0, 0)) is None
+    assert apart((2, 2), (2, 2), (0, 0)) is None
     tall, given = built(Windows(DepthwiseConv(3), 2, 1), TokenShape(8, (4, 2))), tokens((4, 2))
     rolled = given.x.unflatten(1, (4, 2)).roll(-1, 1).flatten(1, 2)
     still = built(Windows(DepthwiseConv(3), 2), TokenShape(8, (4, 2)))
@@ -87,7 +88,7 @@ def test_a_shift_moves_only_along_sides_of_more_than_one_window() -> None:
 
 
 def test_the_mask_tells_apart_what_a_shift_has_brought_together() -> None:
-    mask = apart((4, 4), 2, (1, 1))
+    mask = apart((4, 4), (2, 2), (1, 1))
     assert torch.equal(mask[0], torch.zeros(4, 4))  # nothing wraps in the first window
     left, right = torch.tensor([0.0, -100, 0, -100]), torch.tensor([-100.0, 0, -100, 0])
     assert torch.equal(mask[1], torch.stack((left, right, left, right)))
@@ -150,7 +151,7 @@ def test_a_mixer_that_does_not_lend_leaves_what_was_lent_before() -> None:
         (
             Mix(Windows(Attention(2), 4)),
             TokenShape(8, (14, 6)),
-            "Windows: a grid of 14×6 tokens does not divide into windows of 4×4; a side of 1 or 2 divides it",
+            "Windows: a grid of 14×6 tokens does not divide into windows of 4×4; windows of 1, 2 do",
         ),
         (
             Block((ClassToken(), Mix(Windows(Attention(2), 2)))),

@@ -182,10 +182,9 @@ class Performer(nn.Module):
             exact = torch.promote_types(q.dtype, torch.float32)
             q, k, v = q.to(exact), k.to(exact), v.to(exact)
             alike_q, alike_k = self.positive_features(q), self.positive_features(k)
-            ones = v.new_ones(()).expand(*v.shape[:2], 1)
-            # The last column is the sum of the weights.
-            summed = alike_k.transpose(1, 2) @ torch.cat((v, ones), dim=-1)
-            weighted = alike_q @ summed
+            # One more column beside the values: the sum of the weights, for the division.
+            weights = alike_k.sum(dim=1).unsqueeze(-1)
+            weighted = alike_q @ torch.cat((alike_k.transpose(1, 2) @ v, weights), dim=-1)
         return weighted[..., :-1] / (weighted[..., -1:] + EPSILON)
 
     def positive_features(

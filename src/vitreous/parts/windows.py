@@ -6,9 +6,9 @@
 Swin (Liu et al., arXiv 2103.14030, section 3.2, "W-MSA" and "SW-MSA"; released code microsoft/
 Swin-Transformer). The windows stand in the batch, so the mixer inside sees images of one window and may be
 any mixer. Shifted windows wrap around the edges of the grid; tokens that meet in one but were not neighbours
-get −100 added to their scores (`Tokens.bias`), which is Swin's number and not −∞. A side of the grid that is
-one window is not shifted, as in Swin. Differs from Swin: a grid that windows do not divide is refused, where
-timm fills it with zeros.
+get −100 added to their scores (`Tokens.bias`), which is Swin's number and not −∞. Along a side of the grid
+that is no longer than a window, the window is that side and nothing is shifted, as in timm and, for squares,
+in the released code. Differs from both: a grid that windows do not divide is refused, not filled with zeros.
 """
 
 from dataclasses import dataclass, replace
@@ -31,8 +31,8 @@ class Windows(Mixer):
     """A mixer inside windows of the grid.
 
     Args:
-        mixer: what happens in a window; it sees window × window tokens and no prefix.
-        window: side of a window in tokens, a divisor of both sides of the grid.
+        mixer: what happens in a window; it sees a grid of that size and no prefix.
+        window: side of a window in tokens; it divides the sides of the grid that are longer.
         shift: by how many tokens the windows are moved along each axis, below `window`.
     """
 
@@ -70,6 +70,7 @@ class Windows(Mixer):
                 "the smaller ones alone mix the same tokens"
             )
         inside = self.inside(shape)
+        grid, size = shape.rows_and_columns("Windows"), inside.rows_and_columns("Windows")
         try:
             mixer = self.mixer.build(inside)
         except ConfigError as error:
@@ -77,33 +78,35 @@ class Windows(Mixer):
                 "Windows: a window has no position, and attention only from layers in the same windows: "
                 f"{error}"
             ) from None
-        return WindowsModule(self, mixer, shape)
+        return WindowsModule(mixer, grid, size, self.shift)
 
     def macs(self, shape: TokenShape) -> Macs:
         """The mixer's, for each window."""
-        rows, columns = shape.rows_and_columns("Windows")
-        return self.mixer.macs(self.inside(shape)) * (rows * columns // self.window**2)
+        inside = self.inside(shape)
+        return self.mixer.macs(inside) * (shape.tokens // inside.tokens)
 
     def inside(self, shape: TokenShape) -> TokenShape:
         """One window as the mixer sees it."""
-        check_windows(self.window, shape.rows_and_columns("Windows"))
+        rows, columns = shape.rows_and_columns("Windows")
+        size = (min(self.window, rows), min(self.window, columns))
+        check_windows(size, (rows, columns))
         lent, here = shape.lent, (self.window, self.shift)
         return replace(
             shape,
-            grid=(self.window, self.window),
+            grid=size,
             prefix=0,
             position=None,
             lent=replace(lent, slices=lent.slices[:-2]) if lent and lent.slices[-2:] == here else None,
         )
 
 
-def check_windows(window: int, grid: tuple[int, int]) -> None:
-    """Raises ConfigError where windows do not divide the grid."""
-    if grid[0] % window or grid[1] % window:
+def check_windows(size: tuple[int, int], grid: tuple[int, int]) -> None:
+    """Raises ConfigError where windows of this size do not divide the grid."""
+    if grid[0] % size[0] or grid[1] % size[1]:
         fitting = [each for each in range(1, min(grid) + 1) if grid[0] % each == grid[1] % each == 0]
         raise ConfigError(
             f"Windows: a grid of {grid[0]}×{grid[1]} tokens does not divide into windows of "
-            f"{window}×{window}; a side of {' or '.join(map(str, fitting))} divides it"
+            f"{size[0]}×{size[1]}; windows of {', '.join(map(str, fitting))} do"
         )
 
 
@@ -112,13 +115,13 @@ class WindowsModule(nn.Module):
 
     mask: Tensor | None
 
-    def __init__(self, described: Windows, mixer: nn.Module, shape: TokenShape) -> None:
+    def __init__(self, mixer: nn.Module, grid: tuple[int, int], size: tuple[int, int], shift: int) -> None:
         super().__init__()
-        self.window = described.window
-        self.shift = described.shift
-        self.grid = shape.rows_and_columns("Windows")
         self.mixer = mixer
-        self.register_buffer("mask", apart(self.grid, self.window, self._shifts(self.grid)), persistent=False)
+        self.grid = grid
+        self.size = size
+        self.shift = shift
+        self.register_buffer("mask", apart(grid, size, self._shifts(grid)), persistent=False)
 
     def forward(
         self, y: Float[Tensor, "batch tokens width"], tokens: Tokens
@@ -126,13 +129,13 @@ class WindowsModule(nn.Module):
         """Tokens mixed in their windows; raises ConfigError for a grid that windows do not divide."""
         grid = tokens.grid
         assert grid is not None  # build() has refused shapes without one
-        check_windows(self.window, grid)
+        check_windows(self.size, grid)
         if tokens.bias is not None:
             raise ConfigError(
                 "Windows: they cannot stand inside windows that are shifted; take the shift away"
             )
         down, right = self._shifts(grid)
-        mask = self.mask if grid == self.grid else apart(grid, self.window, (down, right), y)
+        mask = self.mask if grid == self.grid else apart(grid, self.size, (down, right), y)
         image = y.unflatten(1, grid)
         if mask is None:
             mixed, shared = self._mix(image, None, tokens)
@@ -147,35 +150,36 @@ class WindowsModule(nn.Module):
         self, image: Float[Tensor, "batch rows columns width"], bias: Tensor | None, tokens: Tokens
     ) -> tuple[Float[Tensor, "batch rows columns width"], tuple[Tensor, ...]]:
         """Each window through the mixer, and what the mixer lends."""
-        folded, grid = fold(image, self.window), (self.window, self.window)
-        inside = Tokens(folded, grid, shared=tokens.shared, bias=bias, turn=tokens.turn)
+        folded = fold(image, self.size)
+        inside = Tokens(folded, self.size, shared=tokens.shared, bias=bias, turn=tokens.turn)
         mixed, inside = self.mixer(folded, inside)
-        return unfold(mixed, (image.shape[1], image.shape[2]), self.window), inside.shared
+        return unfold(mixed, (image.shape[1], image.shape[2]), self.size), inside.shared
 
     def _shifts(self, grid: tuple[int, int]) -> tuple[int, int]:
         """Down and right; a side that is one window stays."""
-        rows, columns = grid
-        return self.shift * (rows > self.window), self.shift * (columns > self.window)
+        return self.shift * (grid[0] > self.size[0]), self.shift * (grid[1] > self.size[1])
 
 
-def fold(image: Float[Tensor, "batch rows columns width"], window: int) -> Float[Tensor, "folded area width"]:
+def fold(
+    image: Float[Tensor, "batch rows columns width"], size: tuple[int, int]
+) -> Float[Tensor, "folded area width"]:
     """Windows of an image one after the other, row by row, in the batch."""
-    squares = image.unflatten(2, (-1, window)).unflatten(1, (-1, window))
+    squares = image.unflatten(2, (-1, size[1])).unflatten(1, (-1, size[0]))
     folded: Tensor = squares.transpose(2, 3).flatten(3, 4).flatten(0, 2)
     return folded
 
 
 def unfold(
-    windows: Float[Tensor, "folded area width"], grid: tuple[int, int], window: int
+    windows: Float[Tensor, "folded area width"], grid: tuple[int, int], size: tuple[int, int]
 ) -> Float[Tensor, "batch rows columns width"]:
     """The image that `fold` was given."""
-    squares = windows.unflatten(1, (window, window)).unflatten(0, (-1, grid[0] // window, grid[1] // window))
+    squares = windows.unflatten(1, size).unflatten(0, (-1, grid[0] // size[0], grid[1] // size[1]))
     image: Tensor = squares.transpose(2, 3).flatten(3, 4).flatten(1, 2)
     return image
 
 
 def apart(
-    grid: tuple[int, int], window: int, shifts: tuple[int, int], like: Tensor | None = None
+    grid: tuple[int, int], size: tuple[int, int], shifts: tuple[int, int], like: Tensor | None = None
 ) -> Float[Tensor, "windows area area"] | None:
     """−100 for tokens that only a shift has brought into one window, else 0; None without a shift."""
     if not any(shifts):
@@ -188,5 +192,5 @@ def apart(
         for side, shift in zip(grid, shifts, strict=True)
     )
     region = 2 * down[:, None] + right
-    regions = fold(region[None, :, :, None], window)[..., 0]
+    regions = fold(region[None, :, :, None], size)[..., 0]
     return (regions[:, :, None] != regions[:, None]).to(dtype) * APART
