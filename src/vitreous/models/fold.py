@@ -6,10 +6,10 @@
 
 The P_l of LaPE (Yu et al., ICCV 2023) see no image, so one pass records them, for every turn where a
 recursion applies a layer again. The sum is made in place, on what the layer's own norm has just written.
-Each row of the map behind it could have a bias of its own, W · P_l + b, instead of the sum; but the map then
-copies three times as many numbers as the sum reads, and takes longer.
+Instead of the sum, each row of the map behind it could have a bias of its own, W · P_l + b; but the map would
+then copy three times as many numbers as the sum reads.
 
-The result equals the model to the last bit. It is for inference only: after training on, or for another image
+A folded model gives what the model gives. It is for inference only: after training on, or for another image
 size, fold again. Where one layer meets several positions in one turn (a recursion inside a recursion) its
 LaPE stays as it is.
 """
