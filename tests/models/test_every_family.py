@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tests.models.families import FAMILIES, UNREACHED
 from vitreous.models import VisionTransformer, build
+from vitreous.models.drop_path import LinearDropPath
 from vitreous.parts.drop import DropPath
 
 every_family = pytest.mark.parametrize("config", FAMILIES.values(), ids=FAMILIES)
@@ -29,11 +30,11 @@ def test_images_become_one_logit_a_class(config: VisionTransformer) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_gradient_reaches_every_parameter(family: str) -> None:
     config = FAMILIES[family]
-    model = build(config)
-    model(images(config)).square().sum().backward()
+    model = build(config).double()
+    model(images(config).double()).square().sum().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
-        reached = bool(parameter.grad.any())
+        reached = bool(parameter.grad.abs().max() > 1e-12)  # below is rounding, where a weight cancels
         assert reached == (name not in UNREACHED.get(family, set())), name
 
 
@@ -74,17 +75,19 @@ def test_a_model_can_be_copied_and_pickled(config: VisionTransformer) -> None:
 @every_family
 def test_bf16_autocast_stays_near_float32(config: VisionTransformer) -> None:
     model, batch = build(config), images(config)
+    torch.manual_seed(0)  # in training slices are shuffled at random
     with torch.autocast("cpu", torch.bfloat16):
         rough = model(batch)
     rough.float().square().sum().backward()
+    torch.manual_seed(0)
     torch.testing.assert_close(rough.float(), model(batch), atol=0.05, rtol=0.05)
 
 
 @every_family
 def test_features_come_with_their_grid(config: VisionTransformer) -> None:
-    tokens = build(config).forward_features(images(config))
-    assert tokens.prefix == 1
-    assert tokens.x.shape[1] == 1 + tokens.grid[0] * tokens.grid[1]
+    tokens, shape = build(config).forward_features(images(config)), config.shapes()[-1]
+    assert (tokens.prefix, tokens.grid) == (shape.prefix, shape.grid)
+    assert tokens.x.shape == (2, shape.tokens, shape.width)
 
 
 @every_family
@@ -104,7 +107,10 @@ def test_compiling_finds_no_graph_break_and_changes_nothing(
     torch.compiler.reset()
     model, batch = build(config, dropout=0.0, drop_path=0.0), images(config)
     compiled = torch.compile(model, backend="eager", fullgraph=True)
-    torch.testing.assert_close(compiled(batch), model(batch))
+    torch.manual_seed(0)  # in training slices are shuffled at random
+    given = compiled(batch)
+    torch.manual_seed(0)
+    torch.testing.assert_close(given, model(batch))
     compiled(batch).sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
 
@@ -127,13 +133,16 @@ def test_inductor_trains_a_small_eit_as_eager_does(without_shape_checks: None) -
 
 
 @every_family
-def test_drop_path_grows_linearly_over_layers_and_is_alike_in_both_branches(
+def test_drop_path_is_alike_in_all_branches_of_a_layer_and_grows_linearly_unless_a_family_has_its_rule(
     config: VisionTransformer,
 ) -> None:
     model = build(config, drop_path=0.2)
-    rates = [[each.p for each in layer.modules() if isinstance(each, DropPath)] for layer in model.layers]
-    assert rates == [[0.2 * number / 2] * 2 for number in range(3)]
-    assert sum(isinstance(each, DropPath) for each in model.modules()) == 6
+    by_layer = [[each.p for each in layer.modules() if isinstance(each, DropPath)] for layer in model.layers]
+    by_layer = [rates for rates in by_layer if rates]  # pools have no branch to drop
+    assert all(len(rates) > 1 and len(set(rates)) == 1 for rates in by_layer)
+    if config.drop_path == LinearDropPath():
+        last = len(by_layer) - 1
+        assert [rates[0] for rates in by_layer] == [0.2 * number / last for number in range(last + 1)]
 
 
 def test_wrong_sizes_are_refused_with_the_slot_in_front() -> None:

@@ -5,7 +5,8 @@
 
 SReT (Shen, Liu, Xing, ECCV 2022, arXiv 2111.05297; released code), where three of them leave a token every 8
 pixels. A side becomes ⌈side / 2⌉ each time, so an image of any size gives tokens. BatchNorm is torch's: in
-training it uses the batch's own statistics, and so wants more than a few images.
+training it uses the batch's own statistics, and so wants more than a few images. The biases of the
+convolutions, which the released weights hold, cancel there and get no gradient.
 """
 
 from dataclasses import dataclass
