@@ -10,7 +10,18 @@ import pytest
 
 import vitreous
 
-FUNCTIONS = ["build", "config", "cost", "evaluate", "fold", "list_models", "load", "predict", "train"]
+FUNCTIONS = [
+    "build",
+    "config",
+    "convert",
+    "cost",
+    "evaluate",
+    "fold",
+    "list_models",
+    "load",
+    "predict",
+    "train",
+]
 ERRORS = {
     "VitreousError": 1,
     "ConfigError": 2,
@@ -36,6 +47,7 @@ def test_the_functions_take_what_the_first_example_gives_them() -> None:
         "config": ["image_size", "classes"],
         "train": ["data", "model", "out", "epochs", "seed"],
         "load": ["path"],
+        "convert": ["file", "name", "out"],
     }.items():
         assert set(given) <= set(inspect.signature(getattr(vitreous, name)).parameters)
 

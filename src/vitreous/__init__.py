@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vitreous.analysis.cost import cost
     from vitreous.evaluation.evaluate import evaluate
     from vitreous.evaluation.prediction import predict
+    from vitreous.interop.authors import convert
     from vitreous.interop.model_folder import load
     from vitreous.models.catalog import config, list_models
     from vitreous.models.fold import fold
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "build": "vitreous.models.vision_transformer",
     "config": "vitreous.models.catalog",
+    "convert": "vitreous.interop.authors",
     "cost": "vitreous.analysis.cost",
     "evaluate": "vitreous.evaluation.evaluate",
     "fold": "vitreous.models.fold",
@@ -55,6 +57,7 @@ __all__ = [
     "__version__",
     "build",
     "config",
+    "convert",
     "cost",
     "evaluate",
     "fold",

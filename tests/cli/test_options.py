@@ -45,6 +45,7 @@ class Settings:
         mode: a word.
         batch_size: a size.
         part: a section.
+        as_: a word of Python's own.
     """
 
     data: list[str] = field(default_factory=list)
@@ -54,6 +55,7 @@ class Settings:
     mode: Literal["slow", "fast"] = "slow"
     batch_size: int = 8
     part: Section = field(default_factory=Section)
+    as_: str | None = None
 
 
 VERB = Verb(name="example", settings=Settings, example="vitreous example --data x", config_files=True)
@@ -77,6 +79,14 @@ def test_nothing_typed_is_the_dataclass_itself() -> None:
 @pytest.mark.parametrize("words", [["--batch-size", "4"], ["--batch_size=4"], ["--batch-size=4"]])
 def test_hyphens_and_underscores_are_the_same(words: list[str]) -> None:
     assert understood(*words).batch_size == 4
+
+
+def test_an_option_may_be_a_word_of_pythons_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert understood("--as", "x").as_ == understood("--as=x").as_ == "x"
+    assert refused("--az", "x") == "--az is not an option; did you mean --as?"
+    with pytest.raises(SystemExit):
+        understood("--help")
+    assert "--as AS " in capsys.readouterr().out
 
 
 def test_flags_are_switched_on_and_off() -> None:

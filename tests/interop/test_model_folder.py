@@ -4,8 +4,10 @@ import copy
 import io
 import json
 import pickle
+import re
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,10 @@ from safetensors.torch import load_file, save_file
 
 from vitreous import ConfigError, VitreousError, build, config, load
 from vitreous.data.preprocessing import Preprocessing
-from vitreous.interop.model_card import without_folders
+from vitreous.interop.model_card import model_card, without_folders
 from vitreous.interop.model_folder import CONFIG, FILES, LABELS, PREPROCESS, WEIGHTS, save_model
+from vitreous.models import list_models
+from vitreous.models.catalog import CATALOG
 
 CLASSES = ("ant", "bee", "cat")
 PREPROCESSING = Preprocessing(channels=1, height=8, width=8, mean=(0.3,), std=(0.4,))
@@ -240,3 +244,22 @@ def test_a_card_hides_secrets_and_folders(monkeypatch: pytest.MonkeyPatch) -> No
     assert without_folders("x https://me:pw@host.org/data y") == "x https://***@host.org/data y"
     assert without_folders("--data /a/b/c very-secret-value") == "--data …/c ***"
     assert without_folders("--data ../b/c torch/cifar10 lr 1/2") == "--data …/c torch/cifar10 lr 1/2"
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_the_card_of_every_name_tells_its_source_and_its_papers(name: str) -> None:
+    card = model_card(config(name), classes=("a", "b"), parameters=1, metrics={}, provenance={})
+    entry = CATALOG[name]
+    assert f"- architecture: `{name}` (source: {entry.source}), {entry.paper}\n" in card
+    citation = card.partition("## Citation\n")[2].strip().splitlines()
+    numbers = re.findall(r"arXiv (\S{10})", entry.paper)
+    assert [line[-len("arXiv:2203.07116") :] for line in citation] == [
+        f"arXiv:{number}" for number in numbers
+    ]
+    assert numbers and all(line.startswith("- ") for line in citation)
+
+
+def test_the_card_of_a_model_without_a_name_cites_nobody() -> None:
+    mine = replace(config("eit_digits"), name="mine", source="my own")
+    card = model_card(mine, classes=("a",), parameters=1, metrics={}, provenance={})
+    assert "- architecture: `mine` (source: my own)\n" in card and "## Citation" not in card

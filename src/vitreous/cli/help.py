@@ -25,7 +25,7 @@ def help_formatter(types: dict[str, Any]) -> type[DefaultHelpFormatter]:
                 return f"{short}{name} {action.metavar or ''}".rstrip()
             if is_flag(hint):
                 return f"{name}, {'.no-'.join(name.rsplit('.', 1)) if '.' in name else f'--no-{name[2:]}'}"
-            return f"{short}{name} {metavar(hint, action.dest.rpartition('.')[2])}"
+            return f"{short}{name} {metavar(hint, action.dest.rpartition('.')[2].rstrip('_'))}"
 
         def _get_help_string(self, action: Action) -> str:
             text = action.help or ""

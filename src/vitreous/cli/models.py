@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vitreous.cli.options import Verb, parse
+from vitreous.cli.pixels import image_size
 from vitreous.errors import ConfigError, did_you_mean
 
 
@@ -127,7 +128,7 @@ def _show(words: Sequence[str]) -> int:
 
     described = describe(
         settings.name_or_file,
-        image_size=_size(settings.image_size),
+        image_size=image_size(settings.image_size),
         classes=settings.classes,
         channels=settings.channels,
     )
@@ -177,14 +178,3 @@ def _show(words: Sequence[str]) -> int:
         executed = price.macs_executed / 1e6
         print(f"Executed are {executed:,.2f} million: maps that are cheaper to compute again than to keep.")
     return 0
-
-
-def _size(text: str | None) -> int | tuple[int, int] | None:
-    if text is None:
-        return None
-    sides = text.lower().replace("×", "x").split("x")
-    if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
-        raise ConfigError(
-            f"--image-size is {text}; pixels such as 32, or rows and columns such as 32x64, work"
-        )
-    return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))

@@ -42,6 +42,8 @@ def spell(
             continue
         name, equals, value = word.partition("=")
         key, negated = _without_no(SHORT.get(name, name)[2:].replace("-", "_"), types)
+        if f"{key}_" in types:  # a word of Python's own, such as `as`, ends in `_` where settings are defined
+            key = f"{key}_"
         if name.startswith("--") == (name in SHORT) or (key not in types and key not in switches):
             raise ConfigError(_unknown(name, key, [*types, *switches]))
         if key in switches or negated:
@@ -68,7 +70,7 @@ def spell(
 
 def kebab(key: str) -> str:
     """A setting as an option: `recipe.weight_decay` → `--recipe.weight-decay`."""
-    return f"--{key.replace('_', '-')}"
+    return f"--{key.rstrip('_').replace('_', '-')}"
 
 
 def _values(rest: list[str]) -> list[str]:

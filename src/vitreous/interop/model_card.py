@@ -10,21 +10,11 @@ from typing import Any
 
 import yaml
 
+from vitreous.interop.references import references
+from vitreous.models.catalog import CATALOG
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.redaction import redact
 
-# The paper of each family, by the beginning of the catalog name.
-_EIT = (
-    "Xia, Xue, Deng, Wang, Wang: Deep Transformers Thirst for Comprehensive-Frequency Data, arXiv:2203.07116"
-)
-PAPERS = {
-    "eit": _EIT,
-    "lsra": f"{_EIT} (the control that the paper calls LSRA)",
-    "deit": "Touvron et al.: Training data-efficient image transformers & distillation through attention, "
-    "arXiv:2012.12877",
-    "vit": "Dosovitskiy et al.: An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale, "
-    "arXiv:2010.11929",
-}
 _FOLDERS = re.compile(r"(?<![\w:/.])(?:~|\.{1,2}|[A-Za-z]:)?[/\\](?:[^\s'\"/\\,\]]+[/\\])*([^\s'\"/\\,\]]*)")
 
 
@@ -49,7 +39,8 @@ def model_card(
     image = config.image
     macs = metrics.get("model/macs")
     facts = [
-        f"- architecture: `{config.name}` (source: {config.source})",
+        f"- architecture: `{config.name}` (source: {config.source})"
+        + (f", {CATALOG[config.name].paper}" if config.name in CATALOG else ""),
         f"- parameters: {parameters:,}",
         *([f"- MACs of one image: {macs:,.0f}, the attention products counted"] if macs else []),
         f"- input: {image.channels}×{image.height}×{image.width} (channels, rows, columns), "
@@ -80,7 +71,11 @@ def model_card(
         "## Limits",
         "The model knows the classes above and answers with one of them whatever it is shown. Its accuracy "
         "holds for images like those it was trained on; measure it on yours with `vitreous evaluate`.",
-        *(["## Citation", f"{paper}"] if (paper := _paper(config.name)) else []),
+        *(
+            ["## Citation", "\n".join(f"- {each}" for each in cited)]
+            if (cited := references(config.name))
+            else []
+        ),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -129,7 +124,3 @@ def _front_matter(
 def _names(classes: tuple[str, ...], most: int = 20) -> str:
     rest = f" and {len(classes) - most} more (`labels.json`)" if len(classes) > most else ""
     return ", ".join(f"`{name}`" for name in classes[:most]) + rest
-
-
-def _paper(name: str) -> str | None:
-    return next((paper for family, paper in PAPERS.items() if name.startswith(family)), None)

@@ -48,7 +48,7 @@ def load_theirs(model: nn.Module, state: Mapping[str, Tensor], table: Table) -> 
     own = model.state_dict()
     computed = {name: value for name, value in model.named_buffers() if name not in own}
     left = [
-        f"left over in {there}: {_listed(names)}; "
+        f"left over in {there}: {listed(names)}; "
         for there, names in (
             ("the model", sorted(own.keys() - given.keys())),
             ("the weights", sorted(unknown) + sorted(given.keys() - own.keys() - computed.keys())),
@@ -85,7 +85,8 @@ def _rename(state: Mapping[str, Value], table: Table) -> dict[str, Value]:
     return renamed
 
 
-def _listed(names: list[str], most: int = 3) -> str:
+def listed(names: list[str], most: int = 3) -> str:
+    """The first names, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
