@@ -61,10 +61,13 @@ SHRUNK: dict[Callable[..., VisionTransformer], Shrunk] = {
         {"width": 16, "depth": 2, "token_hidden": 8, "patch": 4},
         unreached=frozenset(f"layers.{number}.branches.0.mixer.narrow.bias" for number in range(2)),
     ),
-    vit_lite: Shrunk({"width": 16, "depth": 2, "heads": 2}),
-    cvt: Shrunk({"width": 16, "depth": 2, "heads": 2}, unreached=frozenset({"head.attention.bias"})),
+    vit_lite: Shrunk({"width": 16, "depth": 2, "heads": 2, "ratio": 1}),
+    cvt: Shrunk(
+        {"width": 16, "depth": 2, "heads": 2, "ratio": 1}, unreached=frozenset({"head.attention.bias"})
+    ),
     cct: Shrunk(
-        {"width": 16, "depth": 2, "heads": 2, "kernel": 3}, unreached=frozenset({"head.attention.bias"})
+        {"width": 16, "depth": 2, "heads": 2, "ratio": 1, "kernel": 3},
+        unreached=frozenset({"head.attention.bias"}),
     ),
     # 14 slices of 14×14 tokens take sides such as 56 and 28.
     sret: Shrunk(

@@ -5,11 +5,26 @@ every argument of the family's function as a switch. The papers' own names are a
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, get_type_hints
 
 from vitreous.errors import ConfigError, did_you_mean
-from vitreous.models import deit, eit, lsra, psvit
+from vitreous.models import (
+    compact,
+    deit,
+    eit,
+    feed_forward,
+    lape,
+    lsra,
+    mlp_mixer,
+    pit,
+    psvit,
+    recursive,
+    sret,
+    swin,
+    t2t_vit,
+)
 from vitreous.models.entry import Entry
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.parts import ImageShape
@@ -19,7 +34,16 @@ CATALOG: dict[str, Entry] = {
     **deit.ENTRIES,
     **eit.ENTRIES,
     **lsra.ENTRIES,
+    **compact.ENTRIES,
+    **feed_forward.ENTRIES,
+    **lape.ENTRIES,
+    **mlp_mixer.ENTRIES,
     **psvit.ENTRIES,
+    **sret.ENTRIES,
+    **recursive.ENTRIES,
+    **pit.ENTRIES,
+    **swin.ENTRIES,
+    **t2t_vit.ENTRIES,
 }
 
 
@@ -43,7 +67,7 @@ def config(
         image_size: pixels of both sides, or (height, width); None for the size the model is known at.
         classes: number of logits.
         channels: channels of the images.
-        **switches: any argument of the family's function, such as `position=True` for EIT, `depth=6` for all.
+        **switches: any argument of the family's function, such as `position=True` for EIT, `depth=6` for DeiT.
 
     With `classes=0` the model gives features.
 
@@ -70,9 +94,10 @@ def config(
     )
     if entry.change is None:
         return described
-    return entry.change(
+    changed = entry.change(
         described, **{switch: value for switch, value in switches.items() if switch in of_change}
     )
+    return replace(changed, name=known, source=entry.source)
 
 
 def switches_of(name: str) -> dict[str, Any]:
