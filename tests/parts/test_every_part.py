@@ -33,6 +33,7 @@ from vitreous.parts import (
     LearnedTable,
     LinePool,
     MeanHead,
+    MergePatches,
     Mix,
     Mixer,
     NoNorm,
@@ -53,7 +54,9 @@ from vitreous.parts import (
     TokenMLP,
     Tokens,
     TokenShape,
+    TokenToToken,
     Transposed,
+    Windows,
 )
 
 SHAPE = TokenShape(16, (4, 5), prefix=1)
@@ -96,6 +99,16 @@ PARTS = [
     Recursive(Block((Mix(Attention(2)), FeedForward(2))), 3, FeedForward(1)),
     Recursive(Mix(Sliced(Attention(2), (5, 2), prefix_in_each=True)), 2),
 ]
+# What has no place for a prefix.
+GRID = TokenShape(16, (4, 6))
+ON_THE_GRID = [
+    Mix(Windows(Attention(4, relative=RelativePosition()), 2)),
+    Mix(Windows(Attention(4, relative=RelativePosition()), 2, shift=1)),
+    Mix(Windows(Sliced(Attention(4), (4, 2)), 2, shift=1)),
+    MergePatches(24),
+]
+PLACED = [*((part, SHAPE) for part in PARTS), *((part, GRID) for part in ON_THE_GRID)]
+every_part = pytest.mark.parametrize(("part", "shape"), PLACED, ids=[repr(part) for part, _ in PLACED])
 STEMS = [
     PatchStem(4, 16),
     ConvPoolStem(3, 1, 4, 16),
@@ -103,6 +116,7 @@ STEMS = [
     CompactStem(3, 1, 1, 16),
     CompactStem(3, 1, 1, 16, convs=2, hidden=6),
     ConvStem((6, 16)),
+    TokenToToken(16, inner=8, features=4, splits=((3, 2), (3, 2))),
 ]
 HEADS = [
     ClassTokenHead(7),
@@ -113,7 +127,7 @@ HEADS = [
 ]
 
 
-def some_tokens(shape: TokenShape = SHAPE, batch: int = 3) -> Tokens:
+def some_tokens(shape: TokenShape, batch: int = 3) -> Tokens:
     return Tokens(torch.randn(batch, shape.tokens, shape.width), shape.grid, shape.prefix)
 
 
@@ -128,7 +142,7 @@ def randomized(module: nn.Module) -> nn.Module:
 class OnTensors(nn.Module):
     """A part between tensors, which is what torch.export takes and gives."""
 
-    def __init__(self, part: nn.Module, shape: TokenShape = SHAPE) -> None:
+    def __init__(self, part: nn.Module, shape: TokenShape) -> None:
         super().__init__()
         self.part = part
         self.shape = shape
@@ -138,12 +152,12 @@ class OnTensors(nn.Module):
         return tokens.x
 
 
-@pytest.mark.parametrize("part", PARTS, ids=repr)
-def test_a_part_gives_the_shape_it_said_it_would(part: Part) -> None:
-    tokens = part.build(SHAPE)(some_tokens())
-    shape = part.out_shape(SHAPE)
-    assert tokens.x.shape == (3, shape.tokens, shape.width)
-    assert (tokens.grid, tokens.prefix) == (shape.grid, shape.prefix)
+@every_part
+def test_a_part_gives_the_shape_it_said_it_would(part: Part, shape: TokenShape) -> None:
+    tokens = part.build(shape)(some_tokens(shape))
+    after = part.out_shape(shape)
+    assert tokens.x.shape == (3, after.tokens, after.width)
+    assert (tokens.grid, tokens.prefix) == (after.grid, after.prefix)
 
 
 @pytest.mark.parametrize("stem", STEMS, ids=repr)
@@ -157,18 +171,18 @@ def test_a_stem_gives_the_shape_it_said_it_would(stem: Stem, size: tuple[int, in
     assert (tokens.grid, tokens.prefix) == (shape.grid, shape.prefix)
 
 
-@pytest.mark.parametrize("part", PARTS, ids=repr)
-def test_a_part_leaves_what_it_was_given_unchanged(part: Part) -> None:
-    module, tokens = randomized(part.build(SHAPE)), some_tokens()
+@every_part
+def test_a_part_leaves_what_it_was_given_unchanged(part: Part, shape: TokenShape) -> None:
+    module, tokens = randomized(part.build(shape)), some_tokens(shape)
     before = tokens.x.clone()
     module(tokens)
     assert torch.equal(tokens.x, before)
     assert tokens.shared == ()
 
 
-@pytest.mark.parametrize("part", PARTS, ids=repr)
-def test_gradient_reaches_every_parameter_and_the_input(part: Part) -> None:
-    module, tokens = randomized(part.build(SHAPE)), some_tokens()
+@every_part
+def test_gradient_reaches_every_parameter_and_the_input(part: Part, shape: TokenShape) -> None:
+    module, tokens = randomized(part.build(shape)), some_tokens(shape)
     tokens.x.requires_grad_()
     module(tokens).x.square().sum().backward()
     assert tokens.x.grad is not None
@@ -186,11 +200,11 @@ def test_gradient_reaches_every_parameter_of_a_stem(stem: Stem) -> None:
         assert parameter.grad.abs().sum() > 0, name
 
 
-@pytest.mark.parametrize("part", PARTS, ids=repr)
-def test_images_of_a_batch_do_not_see_each_other(part: Part) -> None:
-    module, tokens = randomized(part.build(SHAPE)).double().eval(), some_tokens()
-    together = module(Tokens(tokens.x.double(), SHAPE.grid, SHAPE.prefix)).x
-    alone = module(Tokens(tokens.x[1:2].double(), SHAPE.grid, SHAPE.prefix)).x
+@every_part
+def test_images_of_a_batch_do_not_see_each_other(part: Part, shape: TokenShape) -> None:
+    module, tokens = randomized(part.build(shape)).double().eval(), some_tokens(shape)
+    together = module(Tokens(tokens.x.double(), shape.grid, shape.prefix)).x
+    alone = module(Tokens(tokens.x[1:2].double(), shape.grid, shape.prefix)).x
     torch.testing.assert_close(together[1:2], alone, rtol=1e-12, atol=1e-12)
 
 
@@ -202,16 +216,16 @@ def test_a_mix_whose_mixer_gives_zero_is_the_identity(mixer: Mixer) -> None:
             parameter.zero_()
         for parameter in module.mixer.parameters():
             parameter.zero_()
-    tokens = some_tokens()
+    tokens = some_tokens(SHAPE)
     assert torch.equal(module(tokens).x, tokens.x)
 
 
-@pytest.mark.parametrize("part", PARTS, ids=repr)
-def test_export_equals_eager(part: Part, without_shape_checks: None) -> None:
-    module, tokens = OnTensors(randomized(part.build(SHAPE)).eval()), some_tokens()
+@every_part
+def test_export_equals_eager(part: Part, shape: TokenShape, without_shape_checks: None) -> None:
+    module, tokens = OnTensors(randomized(part.build(shape)).eval(), shape), some_tokens(shape)
     exported = torch.export.export(module, (tokens.x,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
     for batch in (3, 5):
-        x = some_tokens(batch=batch).x
+        x = some_tokens(shape, batch).x
         torch.testing.assert_close(exported.module()(x), module(x), rtol=1e-5, atol=1e-5)
 
 
@@ -226,7 +240,7 @@ def test_export_of_a_stem_equals_eager(stem: Stem, without_shape_checks: None) -
 
 @pytest.mark.parametrize("head", HEADS, ids=repr)
 def test_gradient_reaches_every_parameter_of_a_head(head: Head) -> None:
-    module, tokens = randomized(head.build(SHAPE)).double(), some_tokens()
+    module, tokens = randomized(head.build(SHAPE)).double(), some_tokens(SHAPE)
     logits = module(replace(tokens, x=tokens.x.double()))
     assert logits.shape == (3, 7)
     logits.square().sum().backward()
@@ -246,5 +260,5 @@ def kinds(value: object) -> Iterator[type[Description]]:
 
 
 def test_no_description_is_left_out_of_these_lists() -> None:
-    listed = {kind for each in (*PARTS, *STEMS, *HEADS) for kind in kinds(each)}
+    listed = {kind for each in (*PARTS, *ON_THE_GRID, *STEMS, *HEADS) for kind in kinds(each)}
     assert set(DESCRIPTIONS) - listed == {ImageShape}
