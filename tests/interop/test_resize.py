@@ -44,7 +44,8 @@ def weights(described: VisionTransformer) -> dict[str, Tensor]:
 def loaded_logits(described: VisionTransformer, state: dict[str, Tensor]) -> Tensor:
     model = build(described).eval()
     model.load_state_dict(state)
-    return model(torch.randn(2, 3, described.image.height, described.image.width))
+    logits: Tensor = model(torch.randn(2, 3, described.image.height, described.image.width))
+    return logits
 
 
 def with_relative(relative: RelativePosition) -> VisionTransformer:

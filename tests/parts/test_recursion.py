@@ -90,8 +90,8 @@ def test_the_gradient_of_a_shared_weight_is_the_sum_over_untied_copies() -> None
         given = between(block(replace(given, turn=turn)))
     given.x.square().sum().backward()
     for name, parameter in tied.block.named_parameters():
-        summed = sum(block.get_parameter(name).grad for block in untied)
-        torch.testing.assert_close(parameter.grad, summed, rtol=1e-9, atol=1e-9)
+        first, second, third = (block.get_parameter(name).grad for block in untied)
+        torch.testing.assert_close(parameter.grad, first + second + third, rtol=1e-9, atol=1e-9)
 
 
 def test_with_all_coefficients_at_their_start_a_turn_is_the_plain_residual_form() -> None:
@@ -106,8 +106,8 @@ def test_with_all_coefficients_at_their_start_a_turn_is_the_plain_residual_form(
 def test_the_turn_is_counted_inside_and_is_what_it_was_outside() -> None:
     module = Recursive(Recursive(BLOCK, 2), 3).build(SHAPE)
     inner, outer = Turns(), Turns()
-    module.block.block = inner
-    module.between[1] = outer
+    module.block.add_module("block", inner)
+    module.between.add_module("1", outer)
     assert module(tokens(turn=7)).turn == 7
     assert inner.seen == [0, 1] * 3
     assert outer.seen == [1]
@@ -172,7 +172,8 @@ def test_checkpoints_at_every_turn_change_no_gradient_and_no_random_order() -> N
     module = randomized(Recursive(SLICED, 3, BETWEEN).build(SHAPE))
     x = torch.randn(2, 16, 16)
     gradients = []
-    for module.checkpointing in (False, True):
+    for enable in (False, True):
+        module.checkpointing = enable  # type: ignore[assignment]
         module.zero_grad()
         torch.manual_seed(3)  # the orders of the shuffled turns, drawn again in the backward pass
         module(Tokens(x, (4, 4))).x.square().sum().backward()
@@ -183,7 +184,7 @@ def test_checkpoints_at_every_turn_change_no_gradient_and_no_random_order() -> N
 
 def test_with_checkpoints_only_what_enters_each_turn_is_kept() -> None:
     module, kept = Recursive(BLOCK, 3).build(SHAPE), []
-    module.checkpointing = True
+    module.checkpointing = True  # type: ignore[assignment]
 
     def keep(tensor: Tensor) -> Tensor:
         kept.append(tensor.shape)

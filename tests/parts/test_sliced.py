@@ -41,6 +41,7 @@ def y(tokens: int = 24, batch: int = 3) -> Tensor:
 
 def mixed(module: nn.Module, given: Tensor, **others: object) -> Tensor:
     given_tokens = Tokens(given, **{"grid": (4, 6), **others})
+    out: Tensor
     out, after = module(given, given_tokens)
     for name in ("grid", "prefix", "turn"):
         assert getattr(after, name) == getattr(given_tokens, name)
@@ -50,7 +51,7 @@ def mixed(module: nn.Module, given: Tensor, **others: object) -> Tensor:
 def masked(attention: nn.Module, given: Tensor, group: Tensor) -> Tensor:
     """Attention over all tokens of which only those of one group see each other."""
     apart = torch.zeros(24, 24, dtype=torch.float64).masked_fill(group[:, None] != group, -torch.inf)
-    out, _ = attention(given, Tokens(given, (4, 6), bias=apart[None, None]))
+    out: Tensor = attention(given, Tokens(given, (4, 6), bias=apart[None, None]))[0]
     return out
 
 
@@ -276,7 +277,7 @@ def test_attention_lent_inside_slices_is_shared_in_equal_slices(slices) -> None:
 
 def test_shared_attention_in_slices_uses_the_map_of_each_slice() -> None:
     module = randomized(lend_and_share((4,), (4,))).double()
-    lends, between, shares = module.block.branches
+    lends, between, shares = module.block.branches.children()
     given = lends(Tokens(y(), (4, 6)))
     given = between(given)
     normed = shares.norm(given.x)

@@ -1,8 +1,8 @@
 """Weights of a model for images of another size: position tables resized, everything else as it is.
 
-    table of a grid       a map of rows × columns, resized bicubic, corners not aligned; the prefix's rows stay
-    relative position     the table of offsets, a map of (2·rows − 1) × (2·columns − 1), likewise
-    inside windows        the window keeps its size, and so the table
+    table of a grid      a map of rows × columns, resized bicubic, corners not aligned; the prefix's rows stay
+    relative position    the table of offsets, a map of (2·rows − 1) × (2·columns − 1), likewise
+    inside windows       the window keeps its size, and so the table
 
 This is how models are fine-tuned at 384 or 512 pixels after 224: DeiT (facebookresearch/deit, `main.py`)
 resizes its tables so. SReT publishes models at 384 and 512 and no code for it; its table is a map already, to
