@@ -91,7 +91,7 @@ def test_own_parts_start_as_copies_and_are_parameters_of_their_own(own_head: boo
         return sum(each.numel() for each in module.parameters())
 
     own = [model.head] if own_head else []
-    own += [model.layers[number].between[0] for number in (0, 1, 3)] if own_between else []
+    own += [model.get_submodule(f"layers.{number}.between.0") for number in (0, 1, 3)] if own_between else []
     assert count(mixed) == count(model) + count(nn.ModuleList(own))
     _, shallow = mixed(given)
     torch.testing.assert_close(shallow, shallow_by_hand(model, given))

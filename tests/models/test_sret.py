@@ -144,6 +144,8 @@ def test_recorded_models_give_the_same_logits_loss_and_gradients(file: Path) -> 
         name.removeprefix("weights."): tensors[name] for name in tensors if name.startswith("weights.")
     }
     load_theirs(model, weights, authors_names(described))
+    back = to_theirs(model.state_dict(), authors_names(described))
+    assert back.keys() == weights.keys() and all(torch.equal(back[name], weights[name]) for name in weights)
     follow(model, [tensors[name] for name in sorted(tensors) if name.startswith("permutation.")])
     logits = model(tensors["input"])
     torch.testing.assert_close(logits, tensors["logits"], rtol=0, atol=1e-5)
