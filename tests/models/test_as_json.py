@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from vitreous.errors import ConfigError
 from vitreous.models import VisionTransformer, config, from_json, list_models, to_json
+from vitreous.models.drop_path import *  # noqa: F403
+from vitreous.models.init import *  # noqa: F403
 from vitreous.models.init import DeiTInit, EITInit
 from vitreous.parts import *  # noqa: F403 — eval of a repr needs every name
 from vitreous.parts import (

@@ -9,11 +9,11 @@ is here as LaPE's host with a sinusoid (ICCV 2023, table 1).
     position                 Sinusoid1D(), the class token counted, never trained
     backbone                 Block((Mix(Attention(heads, qkv_bias=False)), FeedForward(ratio)))
 
-Equal to the released module with weights renamed by `authors_names`. **The released checkpoints** are of
-another attention than the released constructors build: with `pretrained` the scale of the scores becomes
-width^−½ (1/16 for the 7-layer model) in place of head_width^−½ (1/8). Ours is the latter; their weights are
-equal to ours after the rows of the queries in each `qkv.weight` are multiplied by √(head_width / width),
-which is 1/2. Deviations are `parts/token_to_token.py`'s.
+Equal to the released module with weights renamed by `authors_names`. The scores' scale is head_width^−½, as
+in the released constructors and in their evaluation by file; only their `pretrained` switch, for which no
+address is given, makes it width^−½. That all released checkpoints were trained with the former is UNVERIFIED;
+for the latter, the queries' third of each `qkv.weight` times √(head_width / width) makes them equal.
+Deviations are `parts/token_to_token.py`'s.
 """
 
 from vitreous.models.entry import AUTHORS, Entry
