@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from vitreous.errors import ConfigError
-from vitreous.parts import Macs, Mix, Recursive, Sliced, TokenMLP, Tokens, TokenShape
+from vitreous.parts import Macs, Mix, Recursive, Sliced, TokenMLP, Tokens, TokenShape, Windows
 
 SHAPE = TokenShape(5, (2, 3))
 
@@ -39,6 +39,14 @@ def test_another_grid_is_refused_at_run_time() -> None:
         "give 9 tokens (3×3); resize the images to the size that the model was built for, or build it for "
         "this size"
     )
+
+
+def test_in_shifted_windows_whose_mask_it_could_not_keep_it_is_refused() -> None:
+    shape = TokenShape(5, (4, 4))
+    tokens = Tokens(torch.randn(1, 16, 5), (4, 4))
+    assert Mix(Windows(TokenMLP(8), 2)).build(shape)(tokens).x.shape == (1, 16, 5)
+    with pytest.raises(ConfigError, match="TokenMLP: it has no scores .*; Windows without a shift work"):
+        Mix(Windows(TokenMLP(8), 2, shift=1)).build(shape)(tokens)
 
 
 def test_equal_slices_share_the_weights_and_shuffled_ones_are_refused() -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vitreous.errors import ConfigError
 from vitreous.parts.drop import Dropout
 from vitreous.parts.macs import Macs
 from vitreous.parts.part import Mixer
@@ -52,8 +53,13 @@ class TokenMLPModule(nn.Module):
     def forward(
         self, y: Float[Tensor, "batch tokens width"], tokens: Tokens
     ) -> tuple[Float[Tensor, "batch tokens width"], Tokens]:
-        """Mixed tokens; raises ConfigError for tokens of another grid."""
+        """Mixed tokens; raises ConfigError for tokens of another grid, or that a bias keeps apart."""
         check_places("TokenMLP", self.shape, tokens.grid, y.shape[1])
+        if tokens.bias is not None:
+            raise ConfigError(
+                "TokenMLP: it has no scores that a bias between tokens, such as the mask of shifted windows, "
+                "could be added to; Windows without a shift work"
+            )
         # Of a contiguous input torch computes map and bias in one step; of a transposed view in two.
         hidden = self.drop(self.activation(self.widen(y.transpose(1, 2).contiguous())))
         return self.drop(self.narrow(hidden)).transpose(1, 2), tokens
