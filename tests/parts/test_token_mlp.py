@@ -45,7 +45,7 @@ def test_in_shifted_windows_whose_mask_it_could_not_keep_it_is_refused() -> None
     shape = TokenShape(5, (4, 4))
     tokens = Tokens(torch.randn(1, 16, 5), (4, 4))
     assert Mix(Windows(TokenMLP(8), 2)).build(shape)(tokens).x.shape == (1, 16, 5)
-    with pytest.raises(ConfigError, match="TokenMLP: it has no scores .*; Windows without a shift work"):
+    with pytest.raises(ConfigError, match=r"TokenMLP: it has no scores .*; Windows without a shift work"):
         Mix(Windows(TokenMLP(8), 2, shift=1)).build(shape)(tokens)
 
 
