@@ -205,6 +205,17 @@ def test_mixers_that_need_a_grid_are_refused_inside_slices(mixer) -> None:
         Sliced(mixer, (4,)).build(SHAPE)
 
 
+def test_images_of_another_size_are_refused_where_slices_or_their_order_do_not_fit() -> None:
+    module = built(Sliced(Attention(2), (8, 2)))
+    assert mixed(module, y(32), grid=(4, 8)).shape == (3, 32, 16)  # eight slices of four in the first turn
+    with pytest.raises(ConfigError, match="20 tokens do not split into 8 equal slices; resize the images"):
+        mixed(module, y(20), grid=(4, 5))
+    with pytest.raises(
+        ConfigError, match="the order outside training is of 24 tokens and the images give 32"
+    ):
+        mixed(module, y(32), grid=(4, 8), turn=1)
+
+
 def test_position_is_carried_around_slices_and_not_into_them() -> None:
     shape = CarryPosition(LearnedTable()).out_shape(SHAPE)
     with pytest.raises(ConfigError, match=r"Sliced: a slice has no grid and no position.* LaPE:"):

@@ -139,9 +139,14 @@ class SlicedModule(nn.Module):
     def forward(
         self, y: Float[Tensor, "batch tokens width"], tokens: Tokens
     ) -> tuple[Float[Tensor, "batch tokens width"], Tokens]:
-        """Each slice mixed; the tokens stand where they stood."""
+        """Each slice mixed, the tokens stand where they stood; raises ConfigError where they do not fit."""
         turn = min(tokens.turn, len(self.slices) - 1)
         slices, prefix = self.slices[turn], tokens.prefix
+        if (y.shape[1] - prefix) % slices:
+            raise ConfigError(
+                f"Sliced: {y.shape[1] - prefix} tokens do not split into {slices} equal slices; resize the "
+                "images to the size that the model was built for, or build it for this size"
+            )
         order = self.order(turn, y.shape[1] - prefix) if turn > 0 and slices > 1 else None
         grid = y[:, prefix:] if prefix else y
         if order is not None:
@@ -176,6 +181,11 @@ class SlicedModule(nn.Module):
         return blocks.expand(batch, -1, -1, -1, -1).transpose(1, 2).flatten(0, 1)
 
     def order(self, turn: int, tokens: int) -> Int[Tensor, " tokens"]:
-        """The token that stands at each place of a turn that shuffles."""
+        """The token at each place of a turn that shuffles; raises ConfigError for another number of them."""
         fixed = self.get_buffer(f"order_{turn}")
+        if len(fixed) != tokens:
+            raise ConfigError(
+                f"Sliced: the order outside training is of {len(fixed)} tokens and the images give {tokens}; "
+                "resize the images to the size that the model was built for, or build it for this size"
+            )
         return torch.randperm(tokens, device=fixed.device) if self.training else fixed
