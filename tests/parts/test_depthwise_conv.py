@@ -52,3 +52,9 @@ def test_the_grid_is_that_of_the_tokens_and_not_of_the_build() -> None:
 def test_an_even_kernel_is_refused() -> None:
     with pytest.raises(ConfigError, match="a kernel of 4 would change the grid; 3 or 5 keeps it"):
         DepthwiseConv(4).build(SHAPE)
+
+
+def test_tokens_that_a_bias_keeps_apart_are_refused() -> None:
+    given = Tokens(torch.randn(3, 22, 6), (4, 5), prefix=2, bias=torch.zeros(1, 1, 22, 22))
+    with pytest.raises(ConfigError, match="DepthwiseConv: it has no scores"):
+        DepthwiseConv(3).build(SHAPE)(given.x, given)

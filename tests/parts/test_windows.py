@@ -17,6 +17,7 @@ from vitreous.parts import (
     RelativePosition,
     SharedAttention,
     Sliced,
+    TokenMLP,
     Tokens,
     TokenShape,
     Windows,
@@ -79,12 +80,22 @@ def test_windows_are_attention_of_the_whole_grid_under_the_mask_same_window_and_
 
 def test_a_shift_moves_only_along_sides_of_more_than_one_window() -> None:
     assert apart((2, 2), (2, 2), (0, 0)) is None
-    tall, given = built(Windows(DepthwiseConv(3), 2, 1), TokenShape(8, (4, 2))), tokens((4, 2))
-    rolled = given.x.unflatten(1, (4, 2)).roll(-1, 1).flatten(1, 2)
-    still = built(Windows(DepthwiseConv(3), 2), TokenShape(8, (4, 2)))
-    still.load_state_dict(tall.state_dict())
-    expected = still(rolled, given)[0].unflatten(1, (4, 2)).roll(1, 1).flatten(1, 2)
-    torch.testing.assert_close(tall(given.x, given)[0], expected)
+    tall, given = built(Windows(Attention(2), 2, 1), TokenShape(8, (4, 2))), tokens((4, 2))
+    # Windows of rows 1 and 2 and, each by itself, of the rows at the edges.
+    middle, edges = given.x[:, 2:6], (given.x[:, :2], given.x[:, 6:])
+    expected = [tall.mixer(each, given)[0] for each in (edges[0], middle, edges[1])]
+    torch.testing.assert_close(tall(given.x, given)[0], torch.cat(expected, dim=1))
+
+
+@pytest.mark.parametrize("mixer", [DepthwiseConv(3), TokenMLP(4)])
+def test_what_has_no_scores_works_in_windows_that_are_not_shifted(mixer) -> None:
+    given, module = tokens(), built(Windows(mixer, 2))
+    changed = given.x.clone()
+    changed[:, [0, 1, 6, 7]] += 1  # the first window
+    same = module(given.x, given)[0] == module(changed, given)[0]
+    assert not same[:, [0, 1, 6, 7]].all() and same[:, [*range(2, 6), *range(8, 24)]].all()
+    with pytest.raises(ConfigError, match=r"it has no scores .*; Windows without a shift work"):
+        built(Windows(mixer, 2, shift=1))(given.x, given)
 
 
 def test_the_mask_tells_apart_what_a_shift_has_brought_together() -> None:

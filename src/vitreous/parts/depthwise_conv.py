@@ -52,7 +52,12 @@ class DepthwiseConvModule(nn.Module):
     def forward(
         self, y: Float[Tensor, "batch tokens width"], tokens: Tokens
     ) -> tuple[Float[Tensor, "batch tokens width"], Tokens]:
-        """The grid convolved, the prefix as it was."""
+        """The grid convolved, the prefix as it was; raises ConfigError for tokens that a bias keeps apart."""
+        if tokens.bias is not None:
+            raise ConfigError(
+                "DepthwiseConv: it has no scores that a bias between tokens, such as the mask of shifted "
+                "windows, could be added to; Windows without a shift work"
+            )
         prefix, grid = y.split((tokens.prefix, y.shape[1] - tokens.prefix), dim=1)
         assert tokens.grid is not None  # build() has refused shapes without one
         features = grid.unflatten(1, tokens.grid).permute(0, 3, 1, 2)  # (batch, width, rows, columns)

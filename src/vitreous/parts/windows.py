@@ -6,9 +6,10 @@
 Swin (Liu et al., arXiv 2103.14030, section 3.2, "W-MSA" and "SW-MSA"; released code microsoft/
 Swin-Transformer). The windows stand in the batch, so the mixer inside sees images of one window and may be
 any mixer. Shifted windows wrap around the edges of the grid; tokens that meet in one but were not neighbours
-get −100 added to their scores (`Tokens.bias`), which is Swin's number and not −∞. Along a side of the grid
-that is no longer than a window, the window is that side and nothing is shifted, as in timm and, for squares,
-in the released code. Differs from both: a grid that windows do not divide is refused, not filled with zeros.
+get −100 added to their scores (`Tokens.bias`), which is Swin's number and not −∞; a mixer without scores
+refuses them. Along a side of the grid that is no longer than a window, the window is that side and nothing is
+shifted, as in timm and, for squares, in the released code. Differs from both: a grid that windows do not
+divide is refused, not filled with zeros.
 """
 
 from dataclasses import dataclass, replace
