@@ -46,6 +46,12 @@ from vitreous.parts import (
 from vitreous.parts.lape import LaPEModule
 from vitreous.parts.relative_position import RelativePositionModule
 
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
+
+
 SMALL = {"image": ImageShape(3, 16, 16), "classes": 5, "width": 16, "depth": 3, "heads": 2}
 HOST = deit(**SMALL, patch=4)
 ATTEND, FEED = Mix(Attention(2), add=LearnedSum()), FeedForward(2)

@@ -41,6 +41,12 @@ from vitreous.parts import (
 )
 from vitreous.parts.lape import LaPEModule
 
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
+
+
 PARITY = Path(__file__).parents[1] / "parity"
 JOININGS: list[Joining] = ["default", "shared", "unshared", "lape_shared", "lape"]
 HOST = deit(image=ImageShape(3, 16, 16), classes=5, width=16, depth=3, heads=2, patch=4)

@@ -21,6 +21,12 @@ from vitreous.parts import (
     TokenShape,
 )
 
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
+
+
 SHAPE = TokenShape(8, (2, 2), prefix=1, position=8)
 
 

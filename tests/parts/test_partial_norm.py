@@ -3,6 +3,12 @@ import torch
 
 from vitreous.parts import LayerNorm, PartialNorm
 
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
+
+
 # The paper's table 8: what stands for the norm of the position, and its parameters at a width of 6.
 FORMS = {
     "w": (PartialNorm(standardize=False), 0),

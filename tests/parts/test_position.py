@@ -15,6 +15,12 @@ from vitreous.parts import (
 )
 from vitreous.parts.drop import set_drop_rates
 
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
+
+
 SHAPE = TokenShape(8, (2, 2), 1)
 
 

@@ -8,6 +8,12 @@ from torch import Tensor
 from vitreous.errors import ConfigError
 from vitreous.parts import GridTable, LearnedTable, Sinusoid1D, Sinusoid2D, Table, Tokens, TokenShape
 
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
+
+
 SHAPE = TokenShape(8, (3, 4), prefix=1)
 
 

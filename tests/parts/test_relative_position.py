@@ -20,6 +20,12 @@ from vitreous.parts import (
     TokenShape,
 )
 
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
+
+
 SHAPE = TokenShape(12, (2, 3), prefix=1)
 TOKENS = Tokens(torch.zeros(1, 7, 12), (2, 3), prefix=1)
 
