@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from tests.models.entries import shrink
 from tests.models.families import FAMILIES
 from vitreous.analysis.cost import cost
 from vitreous.errors import ConfigError
@@ -195,12 +196,18 @@ def test_a_layer_says_what_it_shares_and_with_whom() -> None:
     ]
 
 
-def test_without_classes_the_head_leaves_what_the_classifier_would_be_given() -> None:
+@pytest.mark.parametrize("name", list_models())
+def test_without_classes_the_head_leaves_what_the_classifier_would_be_given(name: str) -> None:
+    described = shrink(name, classes=0)
+    head = cost(described).by_layer[-1]
+    image = described.image
+    features = build(described).eval()(torch.zeros(1, image.channels, image.height, image.width))
+    assert (head.tokens, head.width) == features.shape
+
+
+def test_features_are_as_wide_as_the_layer_before_the_classifier() -> None:
     for switches, channels in (({}, 250), ({"pre_logits": 768}, 768)):
-        described = config("eit_mini", classes=0, image_size=64, **switches)
-        head = cost(described).by_layer[-1]
-        assert (head.tokens, head.width) == (1, channels)
-        assert build(described)(torch.zeros(1, 3, 64, 64)).shape == (1, channels)
+        assert cost(config("eit_mini", classes=0, **switches)).by_layer[-1].width == channels
 
 
 def test_sizes_that_do_not_fit_are_refused_with_the_slot_in_front() -> None:

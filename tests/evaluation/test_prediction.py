@@ -10,8 +10,10 @@ import torch
 from PIL import Image
 
 from tests.evaluation.conftest import CLASSES, LEVELS, picture
-from vitreous import ConfigError, DataError, load, predict
+from vitreous import ConfigError, DataError, build, config, load, predict
 from vitreous.cli.main import main
+from vitreous.data.preprocessing import Preprocessing
+from vitreous.interop.classifier import Classifier
 
 
 @pytest.fixture
@@ -33,6 +35,14 @@ def test_names_and_probabilities_come_in_the_order_of_the_files(model: Path, fil
         assert each.probability == max(each.probabilities.values())
         assert list(each.probabilities.values()) == sorted(each.probabilities.values(), reverse=True)
         assert sum(each.probabilities.values()) == pytest.approx(1, abs=1e-6)
+
+
+def test_a_model_without_classes_has_no_names_to_give(files: list[str]) -> None:
+    described = config("eit_digits", classes=0)
+    prepared = Preprocessing(channels=3, height=8, width=8, mean=(0.5,) * 3, std=(0.5,) * 3)
+    features = Classifier(build(described), classes=(), preprocessing=prepared)
+    with pytest.raises(ConfigError, match="built for 0 classes: it gives features, and no names"):
+        predict(features, files)
 
 
 def test_the_probabilities_are_those_of_the_models_own_preprocessing(model: Path, files: list[str]) -> None:

@@ -69,6 +69,7 @@ def test_the_head_is_its_own_step_and_can_be_exchanged(name: str) -> None:
     model.reset_classifier(3)
     assert model(batch).shape == (2, 3) and model.config.classes == 3
     build(model.config).load_state_dict(model.state_dict())
+    assert small(name, num_classes=0)(batch).shape == features.shape
 
 
 @every_name

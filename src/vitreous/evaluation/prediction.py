@@ -61,13 +61,15 @@ def predict(
         One prediction for each picture, in order.
 
     Raises:
-        ConfigError: no model there, nothing to predict, or a number below 1.
+        ConfigError: no model there, one without classes, nothing to predict, or a number below 1.
         DataError: a folder without images.
     """
     for name, value in (("top", top), ("batch_size", batch_size)):
         if value < 1:
             raise ConfigError(f"{name} is {value}; 1 or more works")
     classifier = model if isinstance(model, Classifier) else load(model)
+    if not classifier.classes:
+        raise ConfigError("the model was built for 0 classes: it gives features, and no names")
     pictures = list_pictures(images)
     if not pictures:
         raise ConfigError("no pictures to predict; give image files, a folder, or arrays")
