@@ -180,6 +180,32 @@ def test_the_norm_of_the_head_acts_on_every_token_that_is_as_wide_as_the_last() 
         torch.testing.assert_close(after, model.head.norm(before))
 
 
+@pytest.mark.parametrize(
+    ("name", "layers", "reduction"),
+    [
+        ("sret_tiny", (0, 2, 4), [2, 4, 8]),  # a recursion, a pool, a recursion, a pool, a recursion
+        ("deit_tiny", (0, 1), [4, 4]),  # one grid: the last three layers, where there are three
+    ],
+)
+def test_features_are_by_default_those_that_leave_each_stage(
+    name: str, layers: tuple, reduction: list
+) -> None:
+    wrapped = small(name, features_only=True)
+    assert tuple(wrapped.out_indices) == layers and wrapped.feature_info.reduction() == reduction
+
+
+@pytest.mark.parametrize("features_only", [False, True])
+def test_an_adapted_model_exports_and_compiles_as_a_whole(
+    features_only: bool, without_shape_checks: None
+) -> None:
+    model = small("psvit_2d_tiny", features_only=features_only)
+    batch = images(small("psvit_2d_tiny"), 3)
+    exported = torch.export.export(model, (batch,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    for run in (exported.module(), compiled):
+        torch.testing.assert_close(run(batch[:2]), model(batch[:2]))
+
+
 def test_prefix_tokens_and_names_are_given_when_asked_for() -> None:
     model = small("deit_tiny")
     batch = images(model)

@@ -45,7 +45,7 @@ OTHERS = (
 default_cfgs: dict[str, Any] = {}  # timm looks for it in the module of a registered function
 
 
-def create(name: str, *, pretrained: bool = False, **given: Any) -> nn.Module:
+def create(name: str, /, *, pretrained: bool = False, **given: Any) -> nn.Module:
     """What `timm.create_model` returns for one of our names.
 
     Args:
