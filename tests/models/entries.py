@@ -27,15 +27,13 @@ class Shrunk:
     Args:
         switches: the family's arguments, instead of the named size's.
         image_size: pixels of both sides.
-        rectangle: height and width that the idea takes as well; where it takes none, a size that it refuses.
-        refuses: the sentence that a rectangle is refused with; None where it is not.
+        rectangle: height and width that the family takes as well.
         unreached: weights that the head leaves without gradient, for the reason in the family's own file.
     """
 
     switches: dict[str, Any]
     image_size: int = 16
     rectangle: tuple[int, int] = (16, 24)
-    refuses: str | None = None
     unreached: frozenset[str] = frozenset()
 
 
@@ -101,9 +99,7 @@ def shrink(name: str, **changes: Any) -> VisionTransformer:
 def _each_value_once() -> dict[str, VisionTransformer]:
     """The catalog, shrunk; what shrinks to an equal value has the name of the first."""
     small: dict[VisionTransformer, str] = {}
-    for name, entry in CATALOG.items():
-        if entry.family not in SHRUNK:
-            continue
+    for name in CATALOG:
         small.setdefault(shrink(name), name)
     return {name: value for value, name in small.items()}
 
