@@ -9,7 +9,7 @@ the process alone: use it where others work too.
 
     python benchmarks/attention_kernels.py
     python benchmarks/attention_kernels.py --device cuda --dtype bfloat16
-    python benchmarks/attention_kernels.py --tokens 65 362 --heads-by-width 8x32 16x10
+    python benchmarks/attention_kernels.py --tokens 65 362 --widths 10 32
 
 The last line is JSON.
 """
