@@ -3,6 +3,7 @@
 `host` reads as an example of how ideas are combined: every idea is a value in one of five slots.
 """
 
+import json
 from dataclasses import replace
 from itertools import combinations
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vitreous.errors import ConfigError
-from vitreous.models import VisionTransformer, build, config
+from vitreous.models import VisionTransformer, build, config, from_json, to_json
 from vitreous.models.init import DeiTInit
 from vitreous.parts import (
     Attention,
@@ -126,6 +127,26 @@ def test_a_pairing_exports_with_a_free_batch(ideas: tuple[str, ...], without_sha
     exported = torch.export.export(model, (images(),), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
     for batch in (1, 4, 6):
         torch.testing.assert_close(exported.module()(images(batch)), model(images(batch)))
+
+
+@every_set
+def test_images_of_another_size_are_served_unless_weights_or_an_order_belong_to_places(
+    ideas: tuple[str, ...],
+) -> None:
+    model = build(host(*ideas)).eval()
+    placed = {"token_feed_forward", "lape"} & {*ideas} or {"recursion", "slicing"} <= {*ideas}
+    for size, fits in (((32, 16), True), ((20, 14), "slicing" not in ideas)):  # 70 tokens make no 4 slices
+        batch = torch.randn(2, 3, *size)
+        if fits and not placed:
+            assert model(batch).shape == (2, 5)
+        else:
+            with pytest.raises(ConfigError, match="resize the images to the size that the model was built"):
+                model(batch)
+
+
+@every_set
+def test_a_pairing_is_a_file(ideas: tuple[str, ...]) -> None:
+    assert from_json(json.loads(json.dumps(to_json(host(*ideas))))) == host(*ideas)
 
 
 def test_each_idea_is_another_model() -> None:
