@@ -16,7 +16,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from vitreous import ConfigError, VitreousError, build, config, load
+from vitreous import ConfigError, VitreousError, build, config, fold, load
 from vitreous.data.preprocessing import Preprocessing
 from vitreous.interop.model_card import model_card, without_folders
 from vitreous.interop.model_folder import CONFIG, FILES, LABELS, PREPROCESS, WEIGHTS, save_model
@@ -100,6 +100,20 @@ def test_the_number_of_class_names_must_be_that_of_the_outputs(tmp_path: Path) -
         save_model(
             tmp_path / "m", model, classes=CLASSES, preprocessing=PREPROCESSING, metrics={}, provenance={}
         )
+
+
+def test_a_folded_model_is_not_saved_under_a_name_that_could_not_load_it(tmp_path: Path) -> None:
+    folded = fold(build(config("eit_digits_lape", classes=3, channels=1, depth=1)))
+    with pytest.raises(ConfigError, match="not a FoldedModule; save the model before it is folded"):
+        save_model(
+            tmp_path / "model",
+            folded,
+            classes=CLASSES,
+            preprocessing=PREPROCESSING,
+            metrics={},
+            provenance={},
+        )
+    assert not (tmp_path / "model").exists()
 
 
 def test_a_folder_with_something_else_in_it_is_not_overwritten(tmp_path: Path) -> None:
