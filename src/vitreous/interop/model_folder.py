@@ -60,7 +60,7 @@ def save_model(
         provenance: `command`, `data`, `seed`, `settings` and what else the card should tell.
 
     Raises:
-        ConfigError: the model is folded or not ours, the number of classes is not its own, or the folder holds
+        ConfigError: the model is folded or not ours, the number of classes is not its own, or the folder has
             something else.
     """
     folder = Path(folder)

@@ -67,7 +67,7 @@ def config(
         image_size: pixels of both sides, or (height, width); None for the size the model is known at.
         classes: number of logits.
         channels: channels of the images.
-        **switches: any argument of the family's function, such as `position=True` for EIT, `depth=6` for DeiT.
+        **switches: arguments of the family's function, such as `position=True` for EIT, `depth=6` for DeiT.
 
     With `classes=0` the model gives features.
 

@@ -94,7 +94,7 @@ def build(
 
 
 def start(model: Module, *, dropout: float, attention_dropout: float, drop_path: float) -> Module:
-    """Fresh weights and the recipe's rates, in place, as `build` gives them; for modules with more methods."""
+    """Fresh weights and the recipe's rates, in place, as `build` gives them; for modules of other classes."""
     config = model.config
     config.init.initialize(model)
     droppable = [any(isinstance(each, DropPath) for each in layer.modules()) for layer in model.layers]
