@@ -233,12 +233,9 @@ ENTRIES = {
     "sret_large_tiny_16_14_1": _entry(
         "large_tiny", "SReT-LT[16-14-1,1-1-1]", "SReT-TL[16-14-1,1-1-1]", slices=SLICES_16_14_1
     ),
-    # Without slices the two ways to slice are one model.
-    "sret_large_tiny_unsliced": _entry(
-        "large_tiny",
-        *("SReT-⋇LT", "SReT-⋇TL", "SReT_LT_wo_slice", "sret_large_tiny_16_14_1_unsliced"),
-        slices=None,
-    ),
+    "sret_large_tiny_unsliced": _entry("large_tiny", "SReT-⋇LT", "SReT-⋇TL", "SReT_LT_wo_slice", slices=None),
+    # Without slices the two ways to slice are one model; it has both names, so that every name has its pair.
+    "sret_large_tiny_16_14_1_unsliced": _entry("large_tiny", slices=None),
     "sret_small": _entry("small", "SReT-S", "SReT_S"),
     "sret_small_unsliced": _entry("small", "SReT-⋇S", "SReT_S_wo_slice", slices=None),
     # Ours, for images of 32 pixels: the tiny model behind a stem of two convolutions (8×8 tokens).
