@@ -13,6 +13,8 @@ from vitreous import DataError, DivergedError, StoppedError, VerifyError
 from vitreous.cli import main as module
 from vitreous.cli.main import VERBS, main
 
+pytestmark = pytest.mark.quiet  # some of it holds the command to half a second
+
 COMMAND = [sys.executable, "-m", "vitreous"]
 AT_ONCE_S = 0.5
 

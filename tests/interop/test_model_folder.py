@@ -104,7 +104,7 @@ def test_the_number_of_class_names_must_be_that_of_the_outputs(tmp_path: Path) -
 
 def test_a_folded_model_is_not_saved_under_a_name_that_could_not_load_it(tmp_path: Path) -> None:
     folded = fold(build(config("eit_digits_lape", classes=3, channels=1, depth=1)))
-    with pytest.raises(ConfigError, match="not a FoldedModule; save the model before it is folded"):
+    with pytest.raises(ConfigError, match="a folded model cannot be saved"):
         save_model(
             tmp_path / "model",
             folded,

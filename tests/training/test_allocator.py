@@ -8,6 +8,8 @@ import torch
 
 from vitreous.training.allocator import memory_kept
 
+pytestmark = pytest.mark.quiet
+
 glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these thresholds")
 
 

@@ -28,7 +28,8 @@ from vitreous.errors import ConfigError, VitreousError
 from vitreous.interop.classifier import Classifier
 from vitreous.interop.model_card import model_card
 from vitreous.models.as_json import from_json, to_json
-from vitreous.models.vision_transformer import VisionTransformer, VisionTransformerModule, build
+from vitreous.models.fold import FoldedModule
+from vitreous.models.vision_transformer import VisionTransformer, build
 
 WEIGHTS, CONFIG, LABELS, PREPROCESS, CARD = FILES = (
     "model.safetensors",
@@ -60,16 +61,17 @@ def save_model(
         provenance: `command`, `data`, `seed`, `settings` and what else the card should tell.
 
     Raises:
-        ConfigError: the model is folded or not ours, the number of classes is not its own, or the folder has
-            something else.
+        ConfigError: the model is folded, the number of classes is not its own, or the folder holds something
+            else.
     """
     folder = Path(folder)
-    if not isinstance(model, VisionTransformerModule):
+    if isinstance(model, FoldedModule):
         raise ConfigError(
-            f"{folder}: a model folder holds what vitreous.build returns, not a {type(model).__name__}; save "
-            "the model before it is folded or wrapped, and fold it again where it is loaded"
+            f"{folder}: a folded model cannot be saved, since its constants have no place in the description; "
+            "save the model that it was folded from, and fold it again where it is loaded"
         )
     config = model.config
+    assert isinstance(config, VisionTransformer)
     if len(classes) != config.classes:
         raise ConfigError(
             f"{folder}: {len(classes)} class names do not fit a model with {config.classes} outputs"
