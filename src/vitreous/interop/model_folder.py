@@ -67,7 +67,7 @@ def save_model(
     folder = Path(folder)
     if isinstance(model, FoldedModule):
         raise ConfigError(
-            f"{folder}: a folded model cannot be saved, since its constants have no place in the description; "
+            f"{folder}: a folded model cannot be saved, for its constants have no place in the description; "
             "save the model that it was folded from, and fold it again where it is loaded"
         )
     config = model.config
