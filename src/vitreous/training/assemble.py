@@ -12,6 +12,7 @@ from vitreous.data.loading import Loading
 from vitreous.data.statistics import training_storage
 from vitreous.data.streams import stream_seed
 from vitreous.models.vision_transformer import build
+from vitreous.training.compilation import compiled
 from vitreous.training.plan import Plan
 from vitreous.training.step import Forward, TrainStep
 
@@ -28,7 +29,7 @@ def make_model(plan: Plan) -> tuple[nn.Module, Forward]:
         attention_dropout=rates.attention_dropout,
         drop_path=rates.drop_path,
     ).to(plan.device)
-    return model, torch.compile(model, dynamic=False) if plan.compiled else model
+    return model, compiled(model) if plan.compiled else model
 
 
 def make_step(plan: Plan, model: nn.Module, forward: Forward | None = None) -> TrainStep:
