@@ -1,7 +1,6 @@
 """Released weights become a model folder: every family's names, real structures, and nothing left over."""
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,11 @@ from typing import Any
 import pytest
 import timm
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tests.models.entries import SHRUNK, shrink
+from tests.parity.recorded import recorded
 from vitreous import load
 from vitreous.errors import ConfigError, DataError, VerifyError
 from vitreous.interop.authors import convert, read_class_names
@@ -21,7 +20,6 @@ from vitreous.interop.rename import to_theirs
 from vitreous.models import VisionTransformer, build, list_models
 from vitreous.models.catalog import CATALOG
 
-PARITY = Path(__file__).parents[1] / "parity"
 WITH_NAMES = [name for name in list_models() if CATALOG[name].names]
 OPTIONS = argparse.Namespace(lr=5e-4, model="theirs", output_dir="out")
 
@@ -70,34 +68,25 @@ def test_timms_deit_becomes_ours_with_the_same_logits(tmp_path: Path) -> None:
     assert prepared.mean == (0.485, 0.456, 0.406) and prepared.crop_share == 0.875
 
 
-def recorded(stem: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    with safe_open(PARITY / f"{stem}.safetensors", "pt") as file:
-        return json.loads(file.metadata()["config"]), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-
-
-def weights_of(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name.removeprefix("weights."): each for name, each in tensors.items() if name.startswith("weights.")
-    }
-
-
 def test_recorded_weights_of_eits_authors_give_their_recorded_logits(tmp_path: Path) -> None:
-    sizes, tensors = recorded("eit_small_style")
-    torch.save({"model": weights_of(tensors), "args": OPTIONS}, tmp_path / "theirs.pth")
+    run = recorded("eit_small_style")
+    torch.save({"model": run.weights, "args": OPTIONS}, tmp_path / "theirs.pth")
     done = convert(
         tmp_path / "theirs.pth",
         "eit_small_image",
         out=tmp_path / "model",
-        image_size=sizes["image_size"],
-        width=sizes["width"],
-        depth=sizes["depth"],
-        heads=sizes["heads"],
-        kernel=sizes["conv_kernel"],
-        stride=sizes["conv_stride"],
-        pool=sizes["pool"],
-        position=sizes["position_embedding"],
+        image_size=run.sizes["image_size"],
+        width=run.sizes["width"],
+        depth=run.sizes["depth"],
+        heads=run.sizes["heads"],
+        kernel=run.sizes["conv_kernel"],
+        stride=run.sizes["conv_stride"],
+        pool=run.sizes["pool"],
+        position=run.sizes["position_embedding"],
     )
-    torch.testing.assert_close(load(done.folder)(tensors["input"]), tensors["logits"], rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        load(done.folder)(run.tensors["input"]), run.tensors["logits"], rtol=0, atol=1e-5
+    )
 
 
 def sret_sizes(sizes: dict[str, Any]) -> dict[str, Any]:
@@ -112,20 +101,24 @@ def sret_sizes(sizes: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_srets_doubled_names_become_one_weight_and_give_the_recorded_logits(tmp_path: Path) -> None:
-    sizes, tensors = recorded("sret_without_slices")
-    theirs = weights_of(tensors)
+    run = recorded("sret_without_slices")
+    theirs = run.weights
     wrapped = {f"module.{name}": each for name, each in theirs.items()}
     torch.save({"state_dict": wrapped, "epoch": 300, "arch": "SReT"}, tmp_path / "theirs.pth.tar")
     done = convert(
-        tmp_path / "theirs.pth.tar", "SReT_T_wo_slice", out=tmp_path / "model", **sret_sizes(sizes)
+        tmp_path / "theirs.pth.tar", "SReT_T_wo_slice", out=tmp_path / "model", **sret_sizes(run.sizes)
     )
-    torch.testing.assert_close(load(done.folder)(tensors["input"]), tensors["logits"], rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        load(done.folder)(run.tensors["input"]), run.tensors["logits"], rtol=0, atol=1e-5
+    )
     assert done.found.wrapped and len(done.found.weights) > len(list(load(done.folder).state_dict()))
     twice = next(name for name in theirs if name.startswith("transformers.0.blocks.2.attn.qkv.weight"))
     theirs[twice] = theirs[twice] + 1
     torch.save({"model": theirs}, tmp_path / "theirs.pth")
     with pytest.raises(VerifyError, match="two unequal weights would get the name"):
-        convert(tmp_path / "theirs.pth", "sret_tiny_unsliced", out=tmp_path / "other", **sret_sizes(sizes))
+        convert(
+            tmp_path / "theirs.pth", "sret_tiny_unsliced", out=tmp_path / "other", **sret_sizes(run.sizes)
+        )
     assert not (tmp_path / "other").exists()
 
 

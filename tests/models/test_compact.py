@@ -1,14 +1,12 @@
 """ViT-Lite, CVT and CCT against the released code: counts, names, tables, and outputs to 1e-5."""
 
-import json
 import math
-from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 
+from tests.parity.recorded import assert_reproduced, recorded
 from vitreous.analysis.cost import cost
 from vitreous.errors import ConfigError, VerifyError
 from vitreous.interop.rename import load_theirs, to_ours, to_theirs
@@ -27,7 +25,6 @@ from vitreous.parts import (
     Sinusoid1D,
 )
 
-PARITY = Path(__file__).parents[1] / "parity"
 TABLES = {"learnable": LearnedTable(), "sine": Sinusoid1D()}
 
 
@@ -54,25 +51,11 @@ def from_recorded(family: str, sizes: dict) -> VisionTransformer:
 
 @pytest.mark.parametrize("family", ["vit_lite", "cvt", "cct"])
 def test_recorded_models_give_the_same_logits_loss_and_gradients(family: str) -> None:
-    with safe_open(PARITY / f"{family}.safetensors", "pt") as recorded:
-        described = from_recorded(family, json.loads(recorded.metadata()["config"]))
-        tensors = {name: recorded.get_tensor(name) for name in recorded.keys()}  # noqa: SIM118
-    model = build(described).eval()
-    weights = {name.removeprefix("weights."): each for name, each in tensors.items() if "weights." in name}
-    load_theirs(model, weights, authors_names(described))
-    logits = model(tensors["input"])
-    torch.testing.assert_close(logits, tensors["logits"], rtol=0, atol=1e-5)
-    loss = nn.functional.cross_entropy(logits, tensors["target"])
-    assert loss.item() == pytest.approx(tensors["loss"].item(), abs=1e-5)
-    loss.backward()
-    gradients = to_theirs(dict(model.named_parameters()), authors_names(described))
-    norms = {
-        name.removeprefix("gradient_norm."): each for name, each in tensors.items() if "gradient_norm" in name
-    }
-    assert norms.keys() == gradients.keys()
-    for name, norm in norms.items():
-        got, expected = gradients[name].grad.norm().item(), norm.item()
-        assert abs(got - expected) <= 1e-3 * expected + 1e-6, name
+    run = recorded(family)
+    described = from_recorded(family, run.sizes)
+    model = build(described)
+    load_theirs(model, run.weights, authors_names(described))
+    assert_reproduced(model, run, authors_names(described))
 
 
 @pytest.mark.parametrize(

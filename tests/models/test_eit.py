@@ -1,20 +1,15 @@
 """EIT against the authors' code: schedule, sizes, costs, and outputs to 1e-6."""
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 
+from tests.parity.recorded import assert_reproduced, files, recorded
 from vitreous.errors import ConfigError
 from vitreous.interop.rename import load_theirs, to_ours, to_theirs
 from vitreous.models import VisionTransformer, build, config
 from vitreous.models.eit import attention_channels, authors_names, eit
 from vitreous.parts import ImageShape
-
-PARITY = Path(__file__).parents[1] / "parity"
 
 
 @pytest.mark.parametrize(
@@ -158,29 +153,13 @@ def from_recorded(sizes: dict) -> VisionTransformer:
     )
 
 
-@pytest.mark.parametrize("file", sorted(PARITY.glob("eit_*.safetensors")), ids=lambda file: file.stem)
-def test_recorded_models_give_the_same_logits_loss_and_gradients(file: Path) -> None:
-    with safe_open(file, "pt") as recorded:
-        described = from_recorded(json.loads(recorded.metadata()["config"]))
-        tensors = {name: recorded.get_tensor(name) for name in recorded.keys()}  # noqa: SIM118
-    model = build(described).eval()
-    weights = {
-        name.removeprefix("weights."): tensors[name] for name in tensors if name.startswith("weights.")
-    }
-    load_theirs(model, weights, authors_names(described))
-    logits = model(tensors["input"])
-    torch.testing.assert_close(logits, tensors["logits"], rtol=0, atol=1e-5)
-    loss = nn.functional.cross_entropy(logits, tensors["target"])
-    assert loss.item() == pytest.approx(tensors["loss"].item(), abs=1e-5)
-    loss.backward()
-    gradients = to_theirs(dict(model.named_parameters()), authors_names(described))
-    norms = {
-        name.removeprefix("gradient_norm."): each for name, each in tensors.items() if "gradient_norm" in name
-    }
-    assert norms.keys() == gradients.keys()
-    for name, norm in norms.items():
-        got, expected = gradients[name].grad.norm().item(), norm.item()
-        assert abs(got - expected) <= 1e-3 * expected + 1e-6, name
+@pytest.mark.parametrize("name", files("eit_*"))
+def test_recorded_models_give_the_same_logits_loss_and_gradients(name: str) -> None:
+    run = recorded(name)
+    described = from_recorded(run.sizes)
+    model = build(described)
+    load_theirs(model, run.weights, authors_names(described))
+    assert_reproduced(model, run, authors_names(described))
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,12 @@
 """Feed-forward only against the released code: counts, names, position, and outputs to 1e-5."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
 from torch import nn
 
+from tests.parity.recorded import assert_reproduced, recorded
 from vitreous.analysis.cost import cost
 from vitreous.errors import ConfigError
 from vitreous.interop.rename import load_theirs, to_ours, to_theirs
@@ -25,7 +23,6 @@ from vitreous.parts import (
     Transposed,
 )
 
-PARITY = Path(__file__).parents[1] / "parity" / "feed_forward.safetensors"
 SIZES = [("tiny", 192, 12, 197, 16), ("base", 768, 12, 197, 16), ("large", 1024, 24, 50, 32)]
 
 
@@ -80,34 +77,16 @@ def test_names_and_shapes_are_those_of_the_released_weights(size, width, depth, 
 
 
 def test_the_recorded_model_gives_the_same_logits_loss_and_gradients() -> None:
-    with safe_open(PARITY, "pt") as recorded:
-        sizes = json.loads(recorded.metadata()["config"])
-        tensors = {name: recorded.get_tensor(name) for name in recorded.keys()}  # noqa: SIM118
+    run = recorded("feed_forward")
     described = feed_forward(
-        image=ImageShape(3, sizes["image_size"], sizes["image_size"]),
-        classes=sizes["classes"],
-        width=sizes["width"],
-        depth=sizes["depth"],
-        patch=sizes["patch"],
+        image=ImageShape(3, run.sizes["image_size"], run.sizes["image_size"]),
+        **{name: run.sizes[name] for name in ("classes", "width", "depth", "patch")},
         table=GridTable((4, 4)),
         norm=LayerNorm(1e-5),  # the recorded class had torch's own ε; the named models have 1e-6
     )
-    model = build(described).eval()
-    weights = {name.removeprefix("weights."): each for name, each in tensors.items() if "weights." in name}
-    load_theirs(model, weights, authors_names(described))
-    logits = model(tensors["input"])
-    torch.testing.assert_close(logits, tensors["logits"], rtol=0, atol=1e-5)
-    loss = nn.functional.cross_entropy(logits, tensors["target"])
-    assert loss.item() == pytest.approx(tensors["loss"].item(), abs=1e-5)
-    loss.backward()
-    gradients = to_theirs(dict(model.named_parameters()), authors_names(described))
-    norms = {
-        name.removeprefix("gradient_norm."): each for name, each in tensors.items() if "gradient_norm" in name
-    }
-    assert norms.keys() == gradients.keys()
-    for name, norm in norms.items():
-        got, expected = gradients[name].grad.norm().item(), norm.item()
-        assert abs(got - expected) <= 1e-3 * expected + 1e-6, name
+    model = build(described)
+    load_theirs(model, run.weights, authors_names(described))
+    assert_reproduced(model, run, authors_names(described))
 
 
 def test_the_features_come_first_and_the_mixing_second() -> None:

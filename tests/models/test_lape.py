@@ -1,15 +1,13 @@
 """LaPE against the released code's recorded numbers, the paper's identities, and on hosts of every kind."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 
 from tests.models.entries import shrink
+from tests.parity.recorded import assert_reproduced, recorded
 from vitreous.analysis.cost import cost
 from vitreous.errors import ConfigError
 from vitreous.interop.rename import load_theirs, to_ours, to_theirs
@@ -47,7 +45,6 @@ def seed() -> None:
     torch.manual_seed(0)
 
 
-PARITY = Path(__file__).parents[1] / "parity"
 JOININGS: list[Joining] = ["default", "shared", "unshared", "lape_shared", "lape"]
 HOST = deit(image=ImageShape(3, 16, 16), classes=5, width=16, depth=3, heads=2, patch=4)
 
@@ -96,30 +93,16 @@ THEIR_JOININGS: dict[str, Joining] = {
     ],
 )
 def test_recorded_models_of_the_released_code_are_reproduced(file: str) -> None:
-    with safe_open(PARITY / f"{file}.safetensors", "pt") as recorded:
-        sizes = json.loads(recorded.metadata()["config"])
-        tensors = {name: recorded.get_tensor(name) for name in recorded.keys()}  # noqa: SIM118
+    run = recorded(file)
+    sizes = run.sizes
     host = deit(
         image=ImageShape(3, sizes["image_size"], sizes["image_size"]),
         **{name: sizes[name] for name in ("classes", "width", "depth", "heads", "patch")},
     )
     described = join(host, THEIR_JOININGS[sizes["join"]], table=THEIR_TABLES[sizes["position"]])
-    model = build(described).eval()
-    weights = {name.removeprefix("weights."): each for name, each in tensors.items() if "weights." in name}
-    load_theirs(model, weights, authors_names(described))
-    logits = model(tensors["input"])
-    torch.testing.assert_close(logits, tensors["logits"], rtol=0, atol=1e-5)
-    loss = torch.nn.functional.cross_entropy(logits, tensors["target"])
-    assert loss.item() == pytest.approx(tensors["loss"].item(), abs=1e-5)
-    loss.backward()
-    gradients = to_theirs(dict(model.named_parameters()), authors_names(described))
-    norms = {
-        name.removeprefix("gradient_norm."): each for name, each in tensors.items() if "gradient_norm" in name
-    }
-    assert norms.keys() == gradients.keys()
-    for name, norm in norms.items():
-        got, expected = gradients[name].grad.norm().item(), norm.item()
-        assert abs(got - expected) <= 1e-3 * expected + 1e-6, name
+    model = build(described)
+    load_theirs(model, run.weights, authors_names(described))
+    assert_reproduced(model, run, authors_names(described))
 
 
 @pytest.mark.parametrize(

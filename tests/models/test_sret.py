@@ -1,13 +1,10 @@
 """SReT against the authors' code: sizes, costs, names, and outputs; fixed orders at inference."""
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 
+from tests.parity.recorded import assert_reproduced, files, recorded
 from vitreous.analysis.cost import cost
 from vitreous.errors import ConfigError
 from vitreous.interop.rename import load_theirs, to_ours, to_theirs
@@ -18,7 +15,6 @@ from vitreous.parts.drop import DropPath
 from vitreous.parts.residual import LearnedSumModule
 from vitreous.parts.sliced import SlicedModule
 
-PARITY = Path(__file__).parents[1] / "parity"
 SMALL = {
     "image": ImageShape(3, 32, 32),
     "classes": 7,
@@ -134,32 +130,18 @@ def follow(model: nn.Module, orders: list[Tensor]) -> None:
         ours.copy_(theirs)
 
 
-@pytest.mark.parametrize("file", sorted(PARITY.glob("sret_*.safetensors")), ids=lambda file: file.stem)
-def test_recorded_models_give_the_same_logits_loss_and_gradients(file: Path) -> None:
-    with safe_open(file, "pt") as recorded:
-        described = from_recorded(json.loads(recorded.metadata()["config"]))
-        tensors = {name: recorded.get_tensor(name) for name in recorded.keys()}  # noqa: SIM118
-    model = build(described).eval()
-    weights = {
-        name.removeprefix("weights."): tensors[name] for name in tensors if name.startswith("weights.")
-    }
-    load_theirs(model, weights, authors_names(described))
+@pytest.mark.parametrize("name", files("sret_*"))
+def test_recorded_models_give_the_same_logits_loss_and_gradients(name: str) -> None:
+    run = recorded(name)
+    described = from_recorded(run.sizes)
+    model = build(described)
+    load_theirs(model, run.weights, authors_names(described))
     back = to_theirs(model.state_dict(), authors_names(described))
-    assert back.keys() == weights.keys() and all(torch.equal(back[name], weights[name]) for name in weights)
-    follow(model, [tensors[name] for name in sorted(tensors) if name.startswith("permutation.")])
-    logits = model(tensors["input"])
-    torch.testing.assert_close(logits, tensors["logits"], rtol=0, atol=1e-5)
-    loss = nn.functional.cross_entropy(logits, tensors["target"])
-    assert loss.item() == pytest.approx(tensors["loss"].item(), abs=1e-5)
-    loss.backward()
-    norms = {
-        name.removeprefix("gradient_norm."): each for name, each in tensors.items() if "gradient_norm" in name
-    }
-    assert len(norms) == len(list(model.parameters()))
-    gradients = to_theirs(dict(model.named_parameters()), authors_names(described))
-    for name, norm in norms.items():
-        got, expected = gradients[name].grad.norm().item(), norm.item()
-        assert abs(got - expected) <= 1e-3 * expected + 1e-6, name
+    assert back.keys() == run.weights.keys()
+    assert all(torch.equal(back[key], weight) for key, weight in run.weights.items())
+    orders = run.under("permutation")
+    follow(model, [orders[number] for number in sorted(orders)])
+    assert_reproduced(model, run, authors_names(described))
 
 
 @pytest.mark.parametrize("name", ["sret_tiny", "sret_large_tiny_unsliced", "sret_small"])

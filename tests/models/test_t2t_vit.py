@@ -1,13 +1,9 @@
 """T2T-ViT against the authors' code: a recorded small model, sizes, costs, names."""
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
-from safetensors import safe_open
-from torch import nn
 
+from tests.parity.recorded import assert_reproduced, recorded
 from vitreous.analysis.cost import cost
 from vitreous.errors import ConfigError, VerifyError
 from vitreous.interop.rename import load_theirs, to_ours, to_theirs
@@ -15,45 +11,25 @@ from vitreous.models import VisionTransformer, build, config
 from vitreous.models.t2t_vit import authors_names, t2t_vit
 from vitreous.parts import ImageShape
 
-RECORDED = Path(__file__).parents[1] / "parity" / "t2t_vit.safetensors"
+RUN = recorded("t2t_vit")
 
 
-def recorded() -> tuple[VisionTransformer, dict[str, torch.Tensor]]:
-    with safe_open(RECORDED, "pt") as file:
-        sizes = json.loads(file.metadata()["config"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    side = sizes.pop("image_size")
-    return t2t_vit(image=ImageShape(3, side, side), **sizes), tensors
+def recorded_model() -> VisionTransformer:
+    side = RUN.sizes["image_size"]
+    sizes = {name: value for name, value in RUN.sizes.items() if name != "image_size"}
+    return t2t_vit(image=ImageShape(3, side, side), **sizes)
 
 
 def test_the_recorded_model_gives_the_same_logits_loss_and_gradients() -> None:
-    described, tensors = recorded()
-    model = build(described).eval()
-    weights = {
-        name.removeprefix("weights."): tensors[name] for name in tensors if name.startswith("weights.")
-    }
-    load_theirs(model, weights, authors_names(described))
-    logits = model(tensors["input"])
-    torch.testing.assert_close(logits, tensors["logits"], rtol=0, atol=1e-5)
-    loss = nn.functional.cross_entropy(logits, tensors["target"])
-    assert loss.item() == pytest.approx(tensors["loss"].item(), abs=1e-5)
-    loss.backward()
-    gradients = to_theirs(dict(model.named_parameters()), authors_names(described))
-    norms = {
-        name.removeprefix("gradient_norm."): each for name, each in tensors.items() if "gradient_norm" in name
-    }
-    assert norms.keys() == gradients.keys()
-    for name, norm in norms.items():
-        got, expected = gradients[name].grad.norm().item(), norm.item()
-        assert abs(got - expected) <= 1e-3 * expected + 1e-6, name
+    described = recorded_model()
+    model = build(described)
+    load_theirs(model, RUN.weights, authors_names(described))
+    assert_reproduced(model, RUN, authors_names(described))
 
 
 def test_the_fixed_position_is_compared_and_the_random_features_are_loaded() -> None:
-    described, tensors = recorded()
-    model = build(described)
-    weights = {
-        name.removeprefix("weights."): tensors[name] for name in tensors if name.startswith("weights.")
-    }
+    described = recorded_model()
+    model, weights = build(described), RUN.weights
     assert "pos_embed" in weights and "position.table.weight" not in model.state_dict()
     load_theirs(model, weights, authors_names(described))
     stored = weights["tokens_to_token.attention1.w"]
