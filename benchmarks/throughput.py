@@ -77,6 +77,7 @@ def main() -> None:
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[8])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--warm-up", type=int, default=2, help="rounds before the first that counts")
     parser.add_argument("--forward-only", action="store_true")
     parser.add_argument("--cpu-time", action="store_true", help="one thread, processor time of this process")
     settings = parser.parse_args()
@@ -216,7 +217,7 @@ def contest(
         return (clock() - begun) * 1000
 
     for each in able:
-        for _ in range(2):
+        for _ in range(settings.warm_up):
             step(each)
     times: list[list[float]] = [[] for _ in able]
     for number in range(settings.rounds):
