@@ -73,7 +73,7 @@ def table(runs: list[dict[str, Any]]) -> str:
         column = {key: [run[key] for run in mine] for key in mine[0]}
         lines.append(
             f"| `{model}` | {mine[0]['parameters']:,} | {mine[0]['macs'] / 1e6:.1f} | {len(mine)} "
-            f"| {spread(column['test_top1'], 2, 100)} | {spread(column['epochs'], 0)} "
+            f"| {spread(column['test_top1'], 2, 100)} | {spread(column['epochs'])} "
             f"| {spread(column['img_s'], 0)} | {spread(column['wall_s'], 0)} |"
         )
     return "\n".join(lines)
