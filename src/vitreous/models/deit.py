@@ -74,25 +74,42 @@ def deit(
     )
 
 
+# What stands around the blocks of a vision transformer in timm, and in code derived from it.
+END_NAMES = (
+    ("cls_token", "prefix.token"),
+    ("pos_embed", "position.table.weight"),
+    ("norm.", "head.norm."),
+    ("head.", "head.classifier."),
+)
+
+
+def block_names(
+    theirs: str, ours: str, *, mix: int = 0, attention: str | None = None
+) -> list[tuple[str, str]]:
+    """(timm's name, ours) for one pre-norm block; code derived from timm has the same.
+
+    Args:
+        theirs: the block's name there, up to its dot.
+        ours: the name of its branches here, up to the dot behind `branches`.
+        mix: the place of the `Mix` among the branches; the feed-forward follows it.
+        attention: where the attention's maps are here, up to a dot; None for the mixer itself.
+    """
+    attention = attention or f"{ours}{mix}.mixer."
+    return [
+        (f"{theirs}norm1.", f"{ours}{mix}.norm."),
+        (f"{theirs}attn.qkv.", f"{attention}qkv."),
+        (f"{theirs}attn.proj.", f"{attention}project."),
+        (f"{theirs}norm2.", f"{ours}{mix + 1}.norm."),
+        (f"{theirs}mlp.fc1.", f"{ours}{mix + 1}.widen."),
+        (f"{theirs}mlp.fc2.", f"{ours}{mix + 1}.narrow."),
+    ]
+
+
 def timm_names(config: VisionTransformer) -> tuple[tuple[str, str], ...]:
     """(timm's name, ours) for every module or parameter, as beginnings of state-dict keys."""
-    pairs = [
-        ("patch_embed.proj.", "stem.conv."),
-        ("cls_token", "prefix.token"),
-        ("pos_embed", "position.table.weight"),
-        ("norm.", "head.norm."),
-        ("head.", "head.classifier."),
-    ]
+    pairs = [("patch_embed.proj.", "stem.conv."), *END_NAMES]
     for number in range(len(config.layers)):
-        theirs, ours = f"blocks.{number}.", f"layers.{number}.branches."
-        pairs += [
-            (f"{theirs}norm1.", f"{ours}0.norm."),
-            (f"{theirs}attn.qkv.", f"{ours}0.mixer.qkv."),
-            (f"{theirs}attn.proj.", f"{ours}0.mixer.project."),
-            (f"{theirs}norm2.", f"{ours}1.norm."),
-            (f"{theirs}mlp.fc1.", f"{ours}1.widen."),
-            (f"{theirs}mlp.fc2.", f"{ours}1.narrow."),
-        ]
+        pairs += block_names(f"blocks.{number}.", f"layers.{number}.branches.")
     return tuple(pairs)
 
 

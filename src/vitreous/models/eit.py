@@ -20,6 +20,7 @@ stem has a patch size of its own (the released code takes the pool's); pre-logit
 models, though the released factories default to 768.
 """
 
+from vitreous.models.deit import END_NAMES, block_names
 from vitreous.models.entry import AUTHORS, OURS, Entry
 from vitreous.models.init import EITInit
 from vitreous.models.vision_transformer import VisionTransformer
@@ -125,11 +126,8 @@ def authors_names(config: VisionTransformer) -> tuple[tuple[str, str], ...]:
             "patch_embed.proj." if isinstance(config.stem, PatchStem) else "patch_embed.eit_p.conv.",
             "stem.conv.",
         ),
-        ("cls_token", "prefix.token"),
-        ("pos_embed", "position.table.weight"),
-        ("norm.", "head.norm."),
         ("pre_logits.fc.", "head.pre_logits."),
-        ("head.", "head.classifier."),
+        *END_NAMES,
     ]
     for number, layer in enumerate(config.layers):
         theirs, ours = f"blocks.{number}.", f"layers.{number}.branches."
@@ -138,15 +136,8 @@ def authors_names(config: VisionTransformer) -> tuple[tuple[str, str], ...]:
                 convolution, attention = f"{ours}0.mixer.mixers.0.", f"{ours}0.mixer.mixers.1."
             case _:
                 convolution = attention = f"{ours}0.mixer."
-        pairs += [
-            (f"{theirs}norm1.", f"{ours}0.norm."),
-            (f"{theirs}eit_t.conv1.", f"{convolution}conv."),
-            (f"{theirs}attn.qkv.", f"{attention}qkv."),
-            (f"{theirs}attn.proj.", f"{attention}project."),
-            (f"{theirs}norm2.", f"{ours}1.norm."),
-            (f"{theirs}mlp.fc1.", f"{ours}1.widen."),
-            (f"{theirs}mlp.fc2.", f"{ours}1.narrow."),
-        ]
+        pairs += block_names(theirs, ours, attention=attention)
+        pairs += [(f"{theirs}eit_t.conv1.", f"{convolution}conv.")]
     return tuple(pairs)
 
 

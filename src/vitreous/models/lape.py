@@ -182,28 +182,22 @@ def _joined_inside(
 
 def authors_names(config: VisionTransformer) -> tuple[tuple[str, str], ...]:
     """(the released code's name, ours) for a DeiT under any joining, as beginnings of state-dict keys."""
-    ends = [pair for pair in deit.timm_names(config) if not pair[0].startswith("blocks.")]
-    pairs = []
+    pairs = [("patch_embed.proj.", "stem.conv."), *deit.END_NAMES]
     for number, layer in enumerate(config.layers):
         assert isinstance(layer, Block)
         theirs, ours = f"blocks.{number}.", f"layers.{number}.branches."
         mix = next(place for place, branch in enumerate(layer.branches) if isinstance(branch, Mix))
         with_lape = isinstance(getattr(layer.branches[mix], "mixer", None), LaPE)
         attention = f"{ours}{mix}.mixer.mixer." if with_lape else f"{ours}{mix}.mixer."
+        pairs += deit.block_names(theirs, ours, mix=mix, attention=attention)
         pairs += [
             (f"pos_embed{number}", f"{ours}0.table.weight"),
             (f"{theirs}pe_norm.", f"{ours}{mix}.mixer.norm."),
-            (f"{theirs}norm1.", f"{ours}{mix}.norm."),
-            (f"{theirs}attn.qkv.", f"{attention}qkv."),
-            (f"{theirs}attn.proj.", f"{attention}project."),
             (f"{theirs}attn.relative_position_bias_table", f"{attention}relative.table"),
             (f"{theirs}attn.relative_position_index", f"{attention}relative.index"),
             (f"{theirs}attn.pe_norm.", f"{attention}relative.norm."),
-            (f"{theirs}norm2.", f"{ours}{mix + 1}.norm."),
-            (f"{theirs}mlp.fc1.", f"{ours}{mix + 1}.widen."),
-            (f"{theirs}mlp.fc2.", f"{ours}{mix + 1}.narrow."),
         ]
-    return (*ends, *pairs)
+    return tuple(pairs)
 
 
 PAPER = "LaPE, ICCV 2023, arXiv 2212.05262"

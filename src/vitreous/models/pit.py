@@ -16,6 +16,7 @@ variants with a second token are not here. Deviation: the recipe's dropout after
 class token too, which the released code spares.
 """
 
+from vitreous.models.deit import END_NAMES, block_names
 from vitreous.models.entry import AUTHORS, Entry
 from vitreous.models.init import PiTInit
 from vitreous.models.vision_transformer import VisionTransformer
@@ -88,13 +89,7 @@ def pit(
 
 def timm_names(config: VisionTransformer) -> tuple[tuple[str, str], ...]:
     """(timm's name, ours) for every module or parameter, as beginnings of state-dict keys."""
-    pairs = [
-        ("patch_embed.conv.", "stem.conv."),
-        ("cls_token", "prefix.token"),
-        ("pos_embed", "position.table.weight"),
-        ("norm.", "head.norm."),
-        ("head.", "head.classifier."),
-    ]
+    pairs = [("patch_embed.conv.", "stem.conv."), *END_NAMES]
     stage = number = 0
     for place, layer in enumerate(config.layers):
         ours = f"layers.{place}."
@@ -103,15 +98,7 @@ def timm_names(config: VisionTransformer) -> tuple[tuple[str, str], ...]:
             pool = f"transformers.{stage}.pool."
             pairs += [(f"{pool}conv.", f"{ours}conv."), (f"{pool}fc.", f"{ours}prefix.")]
             continue
-        theirs, branches = f"transformers.{stage}.blocks.{number}.", f"{ours}branches."
-        pairs += [
-            (f"{theirs}norm1.", f"{branches}0.norm."),
-            (f"{theirs}attn.qkv.", f"{branches}0.mixer.qkv."),
-            (f"{theirs}attn.proj.", f"{branches}0.mixer.project."),
-            (f"{theirs}norm2.", f"{branches}1.norm."),
-            (f"{theirs}mlp.fc1.", f"{branches}1.widen."),
-            (f"{theirs}mlp.fc2.", f"{branches}1.narrow."),
-        ]
+        pairs += block_names(f"transformers.{stage}.blocks.{number}.", f"{ours}branches.")
         number += 1
     return tuple(pairs)
 

@@ -17,6 +17,7 @@ it with zeros.
 """
 
 from vitreous.errors import ConfigError
+from vitreous.models.deit import block_names
 from vitreous.models.entry import AUTHORS, Entry
 from vitreous.models.init import SwinInit
 from vitreous.models.vision_transformer import VisionTransformer
@@ -120,17 +121,12 @@ def _names(config: VisionTransformer, *, merging_before: bool) -> list[tuple[str
             pairs += [(f"{merged}norm.", f"{ours}norm."), (f"{merged}reduction.", f"{ours}reduce.")]
             stage, number = stage + 1, 0
             continue
-        theirs, mix, feed = f"layers.{stage}.blocks.{number}.", f"{ours}branches.0.", f"{ours}branches.1."
+        theirs, windows = f"layers.{stage}.blocks.{number}.", f"{ours}branches.0.mixer."
+        pairs += block_names(theirs, f"{ours}branches.", attention=f"{windows}mixer.")
         pairs += [
-            (f"{theirs}norm1.", f"{mix}norm."),
-            (f"{theirs}attn_mask", f"{mix}mixer.mask"),
-            (f"{theirs}attn.qkv.", f"{mix}mixer.mixer.qkv."),
-            (f"{theirs}attn.proj.", f"{mix}mixer.mixer.project."),
-            (f"{theirs}attn.relative_position_bias_table", f"{mix}mixer.mixer.relative.table"),
-            (f"{theirs}attn.relative_position_index", f"{mix}mixer.mixer.relative.index"),
-            (f"{theirs}norm2.", f"{feed}norm."),
-            (f"{theirs}mlp.fc1.", f"{feed}widen."),
-            (f"{theirs}mlp.fc2.", f"{feed}narrow."),
+            (f"{theirs}attn_mask", f"{windows}mask"),
+            (f"{theirs}attn.relative_position_bias_table", f"{windows}mixer.relative.table"),
+            (f"{theirs}attn.relative_position_index", f"{windows}mixer.relative.index"),
         ]
         number += 1
     return pairs

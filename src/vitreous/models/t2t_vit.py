@@ -16,6 +16,7 @@ for the latter, the queries' third of each `qkv.weight` times √(head_width / w
 Deviations are `parts/token_to_token.py`'s.
 """
 
+from vitreous.models.deit import END_NAMES, block_names
 from vitreous.models.entry import AUTHORS, Entry
 from vitreous.models.init import DeiTInit
 from vitreous.models.vision_transformer import VisionTransformer
@@ -84,13 +85,7 @@ def t2t_vit(
 
 def authors_names(config: VisionTransformer) -> tuple[tuple[str, str], ...]:
     """(the released code's name, ours) for every module or parameter, as beginnings of state-dict keys."""
-    pairs = [
-        ("tokens_to_token.project.", "stem.project."),
-        ("cls_token", "prefix.token"),
-        ("pos_embed", "position.table.weight"),
-        ("norm.", "head.norm."),
-        ("head.", "head.classifier."),
-    ]
+    pairs = [("tokens_to_token.project.", "stem.project."), *END_NAMES]
     for number in range(2):
         theirs, ours = f"tokens_to_token.attention{number + 1}.", f"stem.performers.{number}."
         pairs += [
@@ -103,15 +98,7 @@ def authors_names(config: VisionTransformer) -> tuple[tuple[str, str], ...]:
             (f"{theirs}mlp.2.", f"{ours}narrow."),
         ]
     for number in range(len(config.layers)):
-        theirs, ours = f"blocks.{number}.", f"layers.{number}.branches."
-        pairs += [
-            (f"{theirs}norm1.", f"{ours}0.norm."),
-            (f"{theirs}attn.qkv.", f"{ours}0.mixer.qkv."),
-            (f"{theirs}attn.proj.", f"{ours}0.mixer.project."),
-            (f"{theirs}norm2.", f"{ours}1.norm."),
-            (f"{theirs}mlp.fc1.", f"{ours}1.widen."),
-            (f"{theirs}mlp.fc2.", f"{ours}1.narrow."),
-        ]
+        pairs += block_names(f"blocks.{number}.", f"layers.{number}.branches.")
     return tuple(pairs)
 
 
