@@ -112,7 +112,7 @@ def images_per_second(batches: Iterator[tuple[Tensor, Tensor]]) -> float:
 
 def augmented(made: Batches, augment: Augmentation, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Some steps of training batches as the model gets them."""
-    for step, (images, labels) in enumerate(itertools.islice(made.from_step(0), steps)):
+    for step, (images, labels, _) in enumerate(itertools.islice(made.from_step(0), steps)):
         yield augment(images, labels, step)
 
 

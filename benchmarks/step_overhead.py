@@ -88,7 +88,7 @@ def measure(settings: TrainSettings, steps: int) -> tuple[list[dict[str, float]]
         )
         trainee.scaler.step = clock.around("optimizer", type(trainee.scaler).step.__get__(trainee.scaler))  # type: ignore[method-assign]
         begin = clock.now()
-        images, targets = augment(*next(batches), number)
+        images, targets = augment(*next(batches)[:2], number)
         clock.parts["data"] = clock.now() - begin
         measured = trainee.backward(images, targets, number)
         measured.tolist()

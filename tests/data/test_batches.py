@@ -49,7 +49,7 @@ def taken(made, step, count):
 
 def equal(one, other):
     return len(one) == len(other) and all(
-        torch.equal(a, c) and torch.equal(b, d) for (a, b), (c, d) in zip(one, other, strict=True)
+        all(map(torch.equal, batch, same)) for batch, same in zip(one, other, strict=True)
     )
 
 
@@ -58,10 +58,11 @@ def test_batches_hold_the_images_that_their_labels_belong_to(data):
     pixels: dict[int, set[bytes]] = {label: set() for label in train.labels}
     for i in range(len(train)):
         pixels[train.labels[i]].add(FIT.to_uint8(train.image(i)).numpy().tobytes())
-    for images, labels in taken(batches(data), 0, 10):
+    for images, labels, rows in taken(batches(data), 0, 10):
         assert images.dtype == torch.uint8
         assert images.shape == (4, 3, 8, 8)
-        assert labels.dtype == torch.int64
+        assert labels.dtype == rows.dtype == torch.int64
+        assert train.labels[rows].tolist() == labels.tolist()
         for image, label in zip(images, labels.tolist(), strict=True):
             assert image.numpy().tobytes() in pixels[label]
 
@@ -86,9 +87,9 @@ def test_starting_at_a_step_gives_the_tail_of_the_whole_sequence(data, path, ste
 def test_evaluation_sees_every_image_once_in_order(data, path):
     made = batches(data, path, split="val")
     shown = list(made.all())
-    assert [len(labels) for _, labels in shown] == [4, 3]
+    assert [len(each.labels) for each in shown] == [4, 3]
     assert made.steps_per_epoch == 2
-    assert torch.cat([labels for _, labels in shown]).tolist() == data.splits["val"].labels.tolist()
+    assert torch.cat([each.labels for each in shown]).tolist() == data.splits["val"].labels.tolist()
 
 
 def test_an_epoch_of_training_drops_the_partial_batch(data):

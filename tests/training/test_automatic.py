@@ -11,7 +11,7 @@ from vitreous.data.scan import Scan
 from vitreous.errors import ConfigError
 from vitreous.models.as_json import to_json
 from vitreous.models.catalog import config
-from vitreous.training import automatic
+from vitreous.training import automatic, choose_model
 from vitreous.training.automatic import Reasons
 from vitreous.training.machine import Machine, look_at_machine
 from vitreous.training.recipe import Recipe
@@ -101,19 +101,19 @@ def test_compiling_without_a_compiler_is_an_error():
 )
 def test_the_model_and_its_image_size_follow_the_images(size, device, model, pixels):
     reasons = Reasons()
-    chosen = automatic.choose_model(settings(), data(*size), device, reasons)
+    chosen = choose_model.choose_model(settings(), data(*size), device, reasons)
     assert (chosen.name, (chosen.image.height, chosen.image.width)) == (model, pixels)
     assert str(size[0]) in reasons.sentences["model"]
 
 
 def test_channels_and_classes_follow_the_data():
-    chosen = automatic.choose_model(settings(), data(channels=1, classes=7), "cpu", Reasons())
+    chosen = choose_model.choose_model(settings(), data(channels=1, classes=7), "cpu", Reasons())
     assert (chosen.image.channels, chosen.classes) == (1, 7)
 
 
 def test_small_images_for_a_large_model_are_enlarged_and_it_is_said():
     reasons = Reasons()
-    chosen = automatic.choose_model(settings(model="eit_mini"), data(32, 32), "cpu", reasons)
+    chosen = choose_model.choose_model(settings(model="eit_mini"), data(32, 32), "cpu", reasons)
     assert chosen.image.height == 224
     assert "32 px are enlarged; eit_small_image" in reasons.sentences["image_size"]
 
@@ -122,33 +122,33 @@ def test_small_images_for_a_large_model_are_enlarged_and_it_is_said():
     ("given", "expected"), [(32, (32, 32)), ("32", (32, 32)), ("48x64", (48, 64)), ("auto", None)]
 )
 def test_image_sizes_are_numbers_or_rows_times_columns(given, expected):
-    assert automatic.parse_image_size(given) == expected
+    assert choose_model.parse_image_size(given) == expected
 
 
 @pytest.mark.parametrize("given", ["large", "32x", "0", "3x3x3", -4])
 def test_what_is_no_image_size_is_an_error_with_examples(given):
     with pytest.raises(ConfigError, match="48x64"):
-        automatic.parse_image_size(given)
+        choose_model.parse_image_size(given)
 
 
 def test_a_described_model_is_taken_as_it_is_and_must_fit_the_data(tmp_path):
     described = config("eit_small_image", image_size=32, classes=10, depth=2)
     file = tmp_path / "config.json"
     file.write_text(json.dumps(to_json(described)))
-    assert automatic.choose_model(settings(model=str(file)), data(), "cpu", Reasons()) == described
+    assert choose_model.choose_model(settings(model=str(file)), data(), "cpu", Reasons()) == described
     with pytest.raises(ConfigError, match="10 classes and the data 3"):
-        automatic.choose_model(settings(model=str(file)), data(classes=3), "cpu", Reasons())
+        choose_model.choose_model(settings(model=str(file)), data(classes=3), "cpu", Reasons())
     with pytest.raises(ConfigError, match=r"nowhere\.json cannot be read"):
-        automatic.choose_model(settings(model="nowhere.json"), data(), "cpu", Reasons())
+        choose_model.choose_model(settings(model="nowhere.json"), data(), "cpu", Reasons())
 
 
 def test_fewer_than_16_tokens_are_warned_of_with_a_size_that_gives_enough():
-    sentence = automatic.token_warning(config("eit_mini", image_size=32))
+    sentence = choose_model.token_warning(config("eit_mini", image_size=32))
     assert sentence is not None
     assert "2×2 = 4 tokens" in sentence or "3×3 = 9 tokens" in sentence
     size = int(sentence.split("--image-size ")[1].split(",")[0])
-    assert automatic.token_warning(config("eit_mini", image_size=size)) is None
-    assert automatic.token_warning(config("eit_small_image", image_size=32)) is None
+    assert choose_model.token_warning(config("eit_mini", image_size=size)) is None
+    assert choose_model.token_warning(config("eit_small_image", image_size=32)) is None
 
 
 @pytest.mark.parametrize(

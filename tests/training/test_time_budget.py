@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 
+from vitreous.data.batch import Batch
 from vitreous.errors import ConfigError
 from vitreous.models.vision_transformer import build
 from vitreous.training.recipe import Recipe
@@ -52,11 +53,12 @@ def test_measuring_leaves_weights_and_the_rest_of_the_run_as_they_were(tiny_conf
     before = {name: value.clone() for name, value in model.state_dict().items()}
     throwaway = TrainStep(model, Recipe(), lr=0.1, total_steps=100, seed=0, ema_decay=0.5)
 
-    def take_step(images: torch.Tensor, labels: torch.Tensor, step: int) -> None:
-        throwaway.backward(images, labels, step)
+    def take_step(batch: Batch, step: int) -> None:
+        throwaway.backward(batch.images, batch.labels, step)
         throwaway.update()
 
-    batches = itertools.repeat((torch.randn(4, 1, 8, 8), torch.zeros(4, dtype=torch.int64)))
+    labels = torch.zeros(4, dtype=torch.int64)
+    batches = itertools.repeat(Batch(torch.randn(4, 1, 8, 8), labels, torch.arange(4)))
     assert 0 < measure_step(model, take_step, batches, most_s=0.05) < 5
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(each.grad is None for each in model.parameters())

@@ -188,7 +188,7 @@ def test_what_was_resolved_is_read_from_the_checkpoint_and_not_chosen_again(
     at_step(3, stop)
     with pytest.raises(StoppedError):
         tiny_run(lr="auto", batch_size="auto")
-    monkeypatch.setattr("vitreous.training.train.decide", None)  # deciding anew would fail
+    monkeypatch.setattr("vitreous.training.run.decide", None)  # deciding anew would fail
     tiny_run(lr="auto", batch_size="auto")
 
 

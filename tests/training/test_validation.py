@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from vitreous.data.batch import Batch
 from vitreous.data.preprocessing import Preprocessing
 from vitreous.training.validation import validate
 
@@ -15,7 +16,8 @@ def test_loss_and_top_k_are_those_of_the_formula_over_all_images(classes: int):
     labels = torch.randint(classes, (23,), generator=generator)
     model = nn.Sequential(nn.Flatten(), nn.Linear(16, classes), nn.Dropout(0.9))
     preprocessing = Preprocessing(channels=1, height=4, width=4, mean=(0.4,), std=(0.2,))
-    batches = zip(images.split(7), labels.split(7), strict=True)
+    order = torch.arange(23)
+    batches = map(Batch, images.split(7), labels.split(7), order.split(7))
     found = validate(model, batches, preprocessing)
     with torch.no_grad():
         logits = model[1](preprocessing.normalize(images).flatten(1))
@@ -29,7 +31,6 @@ def test_loss_and_top_k_are_those_of_the_formula_over_all_images(classes: int):
 def test_top_5_of_fewer_than_five_classes_is_certain():
     preprocessing = Preprocessing(channels=1, height=4, width=4, mean=(0.4,), std=(0.2,))
     model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
-    found = validate(
-        model, [(torch.zeros(5, 1, 4, 4, dtype=torch.uint8), torch.arange(5) % 3)], preprocessing
-    )
+    batch = Batch(torch.zeros(5, 1, 4, 4, dtype=torch.uint8), torch.arange(5) % 3, torch.arange(5))
+    found = validate(model, [batch], preprocessing)
     assert found["top5"] == 1.0

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Protocol
 
 import torch
-from torch import Tensor
 
+from vitreous.data.batch import Batch
 from vitreous.data.images import ImageSplit
 from vitreous.data.loading import Loading
 from vitreous.data.memory import available_bytes, in_words
@@ -29,10 +29,10 @@ class Batches(Protocol):
     def steps_per_epoch(self) -> int:
         """Batches in an epoch of training, or in `all`."""
 
-    def from_step(self, step: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of training from `step` on, without end: uint8 images and int64 labels on the device."""
+    def from_step(self, step: int) -> Iterator[Batch]:
+        """Batches of training from `step` on, without end."""
 
-    def all(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def all(self) -> Iterator[Batch]:
         """Every image once, in order; the last batch may be smaller."""
 
 

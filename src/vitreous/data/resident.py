@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from vitreous.data.batch import Batch
 from vitreous.data.cache import cache_folder, content_key, keep
 from vitreous.data.images import ImageSplit
 from vitreous.data.memory import device_bytes
@@ -72,8 +73,8 @@ class ResidentBatches:
             return self._order.steps_per_epoch
         return -(-len(self._labels) // self._batch_size)
 
-    def from_step(self, step: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of training from `step` on, without end: uint8 images and int64 labels on the device."""
+    def from_step(self, step: int) -> Iterator[Batch]:
+        """Batches of training from `step` on, without end."""
         assert self._order is not None, "made with train=False"
         epoch, inside = divmod(step, self.steps_per_epoch)
         while True:
@@ -83,15 +84,15 @@ class ResidentBatches:
                 yield self._batch(index)
             epoch, inside = epoch + 1, 0
 
-    def all(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def all(self) -> Iterator[Batch]:
         """Every image once, in order; the last batch may be smaller."""
         for index in torch.arange(len(self._labels), device=self._device).split(self._batch_size):
             yield self._batch(index)
 
-    def _batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
+    def _batch(self, index: Tensor) -> Batch:
         rows = self._rows[index.to(self._rows.device)]
         images = self._images.index_select(0, rows)
-        return images.to(self._device, non_blocking=True), self._labels[index]
+        return Batch(images.to(self._device, non_blocking=True), self._labels[index], index)
 
 
 def decoded(split: ImageSplit, preprocessing: Preprocessing, *, share: bool) -> tuple[Tensor, Tensor]:

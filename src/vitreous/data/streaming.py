@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from vitreous.data.batch import Batch
 from vitreous.data.images import ImageSplit
 from vitreous.data.loading import Loading
 from vitreous.data.order import BatchOrder
@@ -56,18 +57,18 @@ class StreamingBatches:
             return self._order.steps_per_epoch
         return -(-len(self._labels) // self._batch_size)
 
-    def from_step(self, step: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of training from `step` on, without end: uint8 images and int64 labels on the device."""
+    def from_step(self, step: int) -> Iterator[Batch]:
+        """Batches of training from `step` on, without end."""
         assert self._order is not None, "made with train=False"
         yield from self._load(self._order.from_step(step))
 
-    def all(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def all(self) -> Iterator[Batch]:
         """Every image once, in order; the last batch may be smaller."""
         rows = np.arange(len(self._labels))
         starts = range(0, len(rows), self._batch_size)
         yield from self._load(rows[at : at + self._batch_size] for at in starts)
 
-    def _load(self, batches: Iterable[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
+    def _load(self, batches: Iterable[np.ndarray]) -> Iterator[Batch]:
         loader: DataLoader[Loaded] = DataLoader(
             self._images,  # type: ignore[arg-type]
             batch_sampler=_Once(batches),  # type: ignore[arg-type]
@@ -94,9 +95,10 @@ class StreamingBatches:
                 ) from error
             if isinstance(images, str):
                 raise DataError(f"{images}; it could be read when training began")
-            yield (
+            yield Batch(
                 images.to(self._device, non_blocking=True),
                 self._labels[rows].to(self._device, non_blocking=True),
+                torch.from_numpy(rows).to(self._device, non_blocking=True),
             )
 
 

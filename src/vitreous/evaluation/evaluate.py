@@ -143,7 +143,7 @@ def _measure(
     )
     meter = Meter(classifier.classes)
     answers: list[Answer] = []
-    for images, labels in batches.all():
+    for images, labels, _ in batches.all():
         inputs = classifier.preprocessing.normalize(images)
         logits = classifier(inputs.contiguous(memory_format=torch.channels_last)).float()
         meter.update(logits, labels)

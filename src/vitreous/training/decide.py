@@ -10,11 +10,13 @@ from torch import nn
 
 from vitreous.analysis.cost import cost
 from vitreous.data.augment import Augmentation
+from vitreous.data.batch import Batch
 from vitreous.data.batches import Batches, choose_path
 from vitreous.data.images import ImageData
 from vitreous.data.statistics import fit_preprocessing, training_storage
 from vitreous.training import automatic
 from vitreous.training.assemble import make_step
+from vitreous.training.choose_model import choose_model, token_warning
 from vitreous.training.machine import look_at_machine
 from vitreous.training.plan import Plan
 from vitreous.training.settings import TrainSettings
@@ -35,9 +37,9 @@ def decide(settings: TrainSettings, data: ImageData) -> Plan:
     machine = look_at_machine()
     images = len(data.splits["train"])
     device = automatic.choose_device(settings, machine, reasons)
-    config = automatic.choose_model(settings, data, device, reasons)
+    config = choose_model(settings, data, device, reasons)
     counted = cost(config)  # also builds it once without values: sizes that do not fit fail here
-    warning = automatic.token_warning(config)
+    warning = token_warning(config)
     if warning:
         logger.warning("%s", warning)
     precision = automatic.choose_precision(settings, device, machine, reasons)
@@ -120,8 +122,8 @@ def fit_into_time(
     )
     throwaway = make_step(long, model, forward)
 
-    def take_step(images: torch.Tensor, labels: torch.Tensor, step: int) -> None:
-        throwaway.backward(*augment(images, labels, step), step)
+    def take_step(batch: Batch, step: int) -> None:
+        throwaway.backward(*augment(batch.images, batch.labels, step), step)
         throwaway.update()
 
     step_s = measure_step(model, take_step, train_batches.from_step(0), most_s=0.03 * budget_s)

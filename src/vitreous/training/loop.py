@@ -127,8 +127,8 @@ class Loop:
         batches = self.train.from_step(self.step)
         last_save = before = time.perf_counter()
         while self.step < plan.total_steps:
-            images, labels = next(batches)
-            x, targets = self.augment(images, labels, self.step)
+            batch = next(batches)
+            x, targets = self.augment(batch.images, batch.labels, self.step)
             got = time.perf_counter()
             loss, norm = self._move(x, targets)
             self.step += 1

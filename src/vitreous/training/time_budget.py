@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from vitreous.data.batch import Batch
 from vitreous.errors import ConfigError
 
 T = TypeVar("T")
@@ -65,8 +66,8 @@ def fit_steps(
 
 def measure_step(
     model: nn.Module,
-    take_step: Callable[[Tensor, Tensor, int], None],
-    batches: Iterator[tuple[Tensor, Tensor]],
+    take_step: Callable[[Batch, int], None],
+    batches: Iterator[Batch],
     *,
     most_s: float,
 ) -> float:
@@ -74,7 +75,7 @@ def measure_step(
 
     Args:
         model: the weights that `take_step` moves.
-        take_step: (uint8 images, labels, step) → None.
+        take_step: (batch, step) → None.
         batches: as `from_step(0)` gives them.
         most_s: about how long to measure; the first two steps (compilation, first allocations) come on top.
     """
@@ -86,8 +87,7 @@ def measure_step(
         if step == 2:
             begin = time.perf_counter()
         start = time.perf_counter()
-        images, labels = next(batches)
-        take_step(images, labels, step)
+        take_step(next(batches), step)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         if step >= 2:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vitreous.data.batch import Batch
 from vitreous.data.preprocessing import Preprocessing
 from vitreous.training.step import TYPES
 
@@ -20,7 +21,7 @@ from vitreous.training.step import TYPES
 @torch.inference_mode()
 def validate(
     model: nn.Module,
-    batches: Iterable[tuple[Tensor, Tensor]],
+    batches: Iterable[Batch],
     preprocessing: Preprocessing,
     *,
     precision: str = "float32",
@@ -29,7 +30,7 @@ def validate(
 
     Args:
         model: (batch, channels, height, width) -> (batch, classes).
-        batches: uint8 images and class numbers, on the model's device.
+        batches: of the split, on the model's device.
         preprocessing: gives the normalisation.
         precision: `float32`, or 16-bit autocast.
     """
@@ -42,7 +43,7 @@ def validate(
     sums = torch.zeros(3, dtype=torch.float64)
     images_seen = 0
     pending: list[Tensor] = []  # read at the end, so that a GPU is never waited for in between
-    for images, labels in batches:
+    for images, labels, _ in batches:
         with autocast:
             logits = model(preprocessing.normalize(images))
         logits = logits.to(torch.float32)
