@@ -30,6 +30,7 @@ from vitreous.training import automatic
 from vitreous.training.allocator import memory_kept
 from vitreous.training.loss import classification_loss
 from vitreous.training.machine import look_at_machine
+from vitreous.training.objective import Shown
 from vitreous.training.recipe import Recipe
 from vitreous.training.settings import TrainSettings
 from vitreous.training.step import TrainStep
@@ -62,7 +63,7 @@ def make_ours(
     )
 
     def step(number: int) -> None:
-        trainee.backward(images, labels, number)
+        trainee.backward(Shown(images, labels), number)
         trainee.update()
 
     return step

@@ -88,9 +88,9 @@ def measure(settings: TrainSettings, steps: int) -> tuple[list[dict[str, float]]
         )
         trainee.scaler.step = clock.around("optimizer", type(trainee.scaler).step.__get__(trainee.scaler))  # type: ignore[method-assign]
         begin = clock.now()
-        images, targets = augment(*next(batches)[:2], number)
+        shown = trainee.objective.show(next(batches), augment, number)
         clock.parts["data"] = clock.now() - begin
-        measured = trainee.backward(images, targets, number)
+        measured = trainee.backward(shown, number)
         measured.tolist()
         trainee.update()
         clock.parts["rest"] = clock.now() - begin - sum(clock.parts.values())

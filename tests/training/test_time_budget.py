@@ -8,6 +8,7 @@ import torch
 from vitreous.data.batch import Batch
 from vitreous.errors import ConfigError
 from vitreous.models.vision_transformer import build
+from vitreous.training.objective import Shown
 from vitreous.training.recipe import Recipe
 from vitreous.training.step import TrainStep
 from vitreous.training.time_budget import fit_steps, measure_step, parse_time
@@ -54,7 +55,7 @@ def test_measuring_leaves_weights_and_the_rest_of_the_run_as_they_were(tiny_conf
     throwaway = TrainStep(model, Recipe(), lr=0.1, total_steps=100, seed=0, ema_decay=0.5)
 
     def take_step(batch: Batch, step: int) -> None:
-        throwaway.backward(batch.images, batch.labels, step)
+        throwaway.backward(Shown(batch.images, batch.labels), step)
         throwaway.update()
 
     labels = torch.zeros(4, dtype=torch.int64)

@@ -52,11 +52,11 @@ def at_step(monkeypatch):
         original = TrainStep.backward
         done: list[bool] = []
 
-        def backward(self, images, targets, number):
+        def backward(self, shown, number):
             if number == step and not done:
                 done.append(True)
-                images = act(self, images)
-            return original(self, images, targets, number)
+                shown = shown._replace(images=act(self, shown.images))
+            return original(self, shown, number)
 
         monkeypatch.setattr(TrainStep, "backward", backward)
 
@@ -256,8 +256,8 @@ def test_a_loss_that_is_not_finite_stops_within_the_step_and_keeps_the_last_good
 def test_a_gradient_that_is_not_finite_is_named_with_its_parameter(tiny_run, monkeypatch):
     original = TrainStep.forward_and_backward
 
-    def poisoned(self, images, targets, *, share=1.0):
-        loss = original(self, images, targets, share=share)
+    def poisoned(self, shown, *, share=1.0):
+        loss = original(self, shown, share=share)
         self.model.head.classifier.weight.grad[0, 0] = math.inf
         return loss
 
@@ -312,10 +312,10 @@ def test_after_a_full_disk_the_same_command_continues(tiny_run, monkeypatch, tmp
 def test_out_of_memory_says_which_batch_fits(tiny_run, monkeypatch):
     original = TrainStep.forward_and_backward
 
-    def small_memory(self, images, targets, *, share=1.0):
-        if len(images) > 5:
+    def small_memory(self, shown, *, share=1.0):
+        if len(shown.images) > 5:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
-        return original(self, images, targets, share=share)
+        return original(self, shown, share=share)
 
     monkeypatch.setattr(TrainStep, "forward_and_backward", small_memory)
     with pytest.raises(ConfigError, match="a batch of 16 images does not fit, 4 do: use --batch-size 4"):

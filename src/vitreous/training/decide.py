@@ -123,7 +123,7 @@ def fit_into_time(
     throwaway = make_step(long, model, forward)
 
     def take_step(batch: Batch, step: int) -> None:
-        throwaway.backward(*augment(batch.images, batch.labels, step), step)
+        throwaway.backward(throwaway.objective.show(batch, augment, step), step)
         throwaway.update()
 
     step_s = measure_step(model, take_step, train_batches.from_step(0), most_s=0.03 * budget_s)

@@ -26,6 +26,7 @@ from vitreous.training.checkpoint import Checkpoint, Weights, save_checkpoint
 from vitreous.training.interruption import Interruption
 from vitreous.training.memory import is_out_of_memory, largest_that_fits, out_of_memory_sentence
 from vitreous.training.metrics_log import MetricsLog
+from vitreous.training.objective import Shown
 from vitreous.training.plan import Plan
 from vitreous.training.progress import ProgressLine
 from vitreous.training.settings import Saving
@@ -128,9 +129,9 @@ class Loop:
         last_save = before = time.perf_counter()
         while self.step < plan.total_steps:
             batch = next(batches)
-            x, targets = self.augment(batch.images, batch.labels, self.step)
+            shown = self.trainee.objective.show(batch, self.augment, self.step)
             got = time.perf_counter()
-            loss, norm = self._move(x, targets)
+            loss, norm = self._move(shown)
             self.step += 1
             now = time.perf_counter()
             self.window.step_s += now - before
@@ -155,10 +156,10 @@ class Loop:
                 )
             before = time.perf_counter()
 
-    def _move(self, images: Tensor, targets: Tensor) -> tuple[float, float]:
+    def _move(self, shown: Shown) -> tuple[float, float]:
         """One step; (loss, gradient norm) of it, or on a GPU of the step before."""
         try:
-            measured = self.trainee.backward(images, targets, self.step)
+            measured = self.trainee.backward(shown, self.step)
             if self._waits:
                 values = self._count(measured, self.step)  # before the weights move
                 self.trainee.update()
@@ -169,15 +170,15 @@ class Loop:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            shape, device = images.shape, str(self.trainee.device)
-        del images, targets  # the failed step's memory, before smaller ones are tried
-        fits = largest_that_fits(lambda size: self._attempt(size, shape), self.plan.batch_size)
-        raise ConfigError(out_of_memory_sentence(self.plan.batch_size, device, fits))
+            one = shown.repeated(1)
+        del shown  # the failed step's memory, before smaller ones are tried
+        fits = largest_that_fits(lambda size: self._attempt(one, size), self.plan.batch_size)
+        raise ConfigError(out_of_memory_sentence(self.plan.batch_size, str(self.trainee.device), fits))
 
-    def _attempt(self, size: int, shape: torch.Size) -> None:
+    def _attempt(self, one: Shown, size: int) -> None:
+        """A forward and backward pass over the same image again and again."""
         self.trainee.optimizer.zero_grad(set_to_none=True)
-        images = torch.zeros(size, *shape[1:], device=self.trainee.device)
-        self.trainee.forward_and_backward(images, torch.zeros(size, dtype=torch.int64, device=images.device))
+        self.trainee.forward_and_backward(one.repeated(size))
 
     def _settle(self) -> None:
         """Read what is still on its way, so that nothing is saved or logged that was not looked at."""

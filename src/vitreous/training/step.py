@@ -22,11 +22,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from vitreous.data.streams import stream_seed
 from vitreous.training.checkpoint import Weights
-from vitreous.training.loss import classification_loss
+from vitreous.training.objective import Objective, Shown
 from vitreous.training.optimizer import Schedule, make_optimizer
 from vitreous.training.recipe import Recipe
 
-Forward = Callable[[Tensor], Tensor]
+Forward = Callable[[Tensor], Any]
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -41,7 +41,9 @@ class TrainStep:
         seed: of the run.
         precision: `float32`, or 16-bit automatic mixed precision over float32 weights.
         ema_decay: decay per step of the averaged weights, None for no average.
-        forward: what computes the logits: `model` itself, or `torch.compile(model)`.
+        forward: what computes the output that the objective asks for: `model` itself, or
+            `torch.compile(model)`.
+        objective: output → loss; None for cross-entropy on the targets.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class TrainStep:
         precision: str = "float32",
         ema_decay: float | None = None,
         forward: Forward | None = None,
+        objective: Objective | None = None,
     ) -> None:
         self.device = next(model.parameters()).device
         self.model = model
@@ -67,17 +70,17 @@ class TrainStep:
         self.average: AveragedModel | None = None
         if ema_decay is not None:
             self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
+        self.objective = Objective(recipe.label_smoothing) if objective is None else objective
         self._forward: Forward = model if forward is None else forward
         self._recipe = recipe
         self._seed = seed
         self._parameters = [each for each in model.parameters() if each.requires_grad]
 
-    def backward(self, images: Tensor, targets: Tensor, step: int) -> Tensor:
+    def backward(self, shown: Shown, step: int) -> Tensor:
         """Gradients of a batch, clipped; returns (loss, gradient norm before clipping) on the device.
 
         Args:
-            images: normalised, (batch, channels, height, width); the batch divides by `accumulate`.
-            targets: class numbers or probabilities.
+            shown: the batch; it divides by `accumulate`.
             step: number of the step, from 0.
         """
         self.schedule.set(step)
@@ -86,19 +89,19 @@ class TrainStep:
         self.optimizer.zero_grad(set_to_none=True)
         parts = self._recipe.accumulate
         total = torch.zeros((), device=self.device)
-        for x, y in zip(images.chunk(parts), targets.chunk(parts), strict=True):
-            total = total + self.forward_and_backward(x, y, share=1 / parts)
+        for part in shown.parts(parts):
+            total = total + self.forward_and_backward(part, share=1 / parts)
         self.scaler.unscale_(self.optimizer)
         norm = get_total_norm(each.grad for each in self._parameters if each.grad is not None)
         if self._recipe.clip_norm:
             clip_grads_with_norm_(self._parameters, self._recipe.clip_norm, norm)
         return torch.stack([total, norm])
 
-    def forward_and_backward(self, images: Tensor, targets: Tensor, *, share: float = 1.0) -> Tensor:
+    def forward_and_backward(self, shown: Shown, *, share: float = 1.0) -> Tensor:
         """Add the gradients of one micro-batch; returns its loss times `share`."""
         with self._autocast():
-            logits = self._forward(images)
-        loss = classification_loss(logits, targets, self._recipe.label_smoothing) * share
+            output = self._forward(shown.images)
+        loss: Tensor = self.objective(output, shown) * share
         self.scaler.scale(loss).backward()
         return loss.detach()
 

@@ -1,0 +1,79 @@
+"""What is learned from a batch: the model's output and what the batch showed → a loss.
+
+Objective and step are apart: a step knows gradients, an objective knows what they are of. So class weights,
+a teacher, or several paths through a model are values that stand here, and no flags of the step.
+
+    labels        cross-entropy on labels or on mixed targets (`loss.py`)
+
+An objective meets a batch twice. `targets` says what augmentation is to mix beside the images: the labels,
+or something of each image that is found by its row. `forward` gets the output of the network that was
+trained, which may be more than logits (a tuple), and makes it a number.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from vitreous.data.augment import Augmentation
+from vitreous.data.batch import Batch
+from vitreous.training.loss import classification_loss
+
+
+class Shown(NamedTuple):
+    """A batch as the model sees it.
+
+    Args:
+        images: augmented and normalised, (batch, channels, height, width).
+        targets: what augmentation left of `Objective.targets`: class numbers (batch,) or probabilities
+            (batch, …).
+        rows: int64 (batch,): positions in the training split; None where no objective asks for them.
+    """
+
+    images: Tensor
+    targets: Tensor
+    rows: Tensor | None = None
+
+    def repeated(self, size: int) -> "Shown":
+        """A batch of `size` times the first image."""
+        first = torch.zeros(size, dtype=torch.int64, device=self.images.device)
+        rows = None if self.rows is None else self.rows[first]
+        return Shown(self.images[first], self.targets[first], rows)
+
+    def parts(self, number: int) -> list["Shown"]:
+        """Micro-batches of equal size; the batch divides by `number`."""
+        rows = [None] * number if self.rows is None else self.rows.chunk(number)
+        return [
+            Shown(*each)
+            for each in zip(self.images.chunk(number), self.targets.chunk(number), rows, strict=True)
+        ]
+
+
+class Objective(nn.Module):
+    """Cross-entropy with label smoothing, and what other objectives change.
+
+    Args:
+        label_smoothing: 0 to 1.
+    """
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.label_smoothing = label_smoothing
+
+    def targets(self, batch: Batch) -> Tensor:
+        """What augmentation mixes beside the images: labels (batch,) or floats (batch, columns)."""
+        return batch.labels
+
+    def show(self, batch: Batch, augment: Augmentation, step: int) -> Shown:
+        """The batch of a step as the model sees it."""
+        images, targets = augment(batch.images, self.targets(batch), step)
+        return Shown(images, targets, batch.rows)
+
+    def forward(self, output: Any, shown: Shown) -> Tensor:
+        """The mean loss of a (micro-)batch, float32.
+
+        Args:
+            output: of the trained network: logits (batch, classes), or what this objective asked it for.
+            shown: what the network was given.
+        """
+        return classification_loss(output, shown.targets, self.label_smoothing)
