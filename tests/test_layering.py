@@ -12,6 +12,8 @@ ALLOWED = {
     "models": {"errors", "parts"},
     "data": {"errors"},
     "redaction": {"errors"},
+    "recipes": {"errors"},
+    "configuration": {"errors", "recipes"},
     "interop": {"errors", "redaction", "parts", "models", "data"},
     "analysis": {"errors", "redaction", "parts", "models", "data"},
 }

@@ -11,9 +11,9 @@ import yaml
 
 from vitreous import ConfigError
 from vitreous.cli import train as train_verb
-from vitreous.cli.fields import flat, settings_types
 from vitreous.cli.main import VERBS, main
 from vitreous.cli.options import Verb, parse
+from vitreous.configuration.fields import flat, settings_types
 from vitreous.evaluation.settings import EvaluateSettings, PredictSettings
 from vitreous.training.settings import TrainSettings
 
@@ -226,7 +226,7 @@ def test_the_help_of_train_shows_every_setting_with_its_default(capsys: pytest.C
         "--data DATA … ", "--model MODEL ", "-o, --out OUT ", "--epochs N|auto ", "--time TIME ",
         "--batch-size N|auto ", "--lr X|auto ", "--seed N ", "--precision auto|float32|bfloat16|float16 ",
         "--device DEVICE ", "--image-size ", "--compile, --no-compile ", "--recipe.ema, --recipe.no-ema ",
-        "--recipe.betas X X ", "-c, --config FILE … ", "--print-config ", "--json ",
+        "--recipe.betas X X ", "-c, --config RECIPE|FILE … ", "--print-config ", "--json ",
     ):  # fmt: skip
         assert plain in text, plain
     for key in settings_types(TrainSettings):

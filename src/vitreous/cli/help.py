@@ -5,8 +5,8 @@ from typing import Any
 
 from jsonargparse import DefaultHelpFormatter
 
-from vitreous.cli.fields import is_flag, metavar
 from vitreous.cli.spelling import SHORT, kebab
+from vitreous.configuration.fields import is_flag, metavar
 
 
 def help_formatter(types: dict[str, Any]) -> type[DefaultHelpFormatter]:

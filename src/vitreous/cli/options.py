@@ -1,7 +1,7 @@
 """Words typed by a user → the settings of a verb, with the source of every value.
 
 jsonargparse takes names, help, defaults and types from the frozen dataclass of the verb; nothing is written
-twice. Order: defaults < config files from left to right < flags, wherever they stand.
+twice. Order: defaults < recipes < config files < environment < flags (`configuration/layers.py`).
 """
 
 import re
@@ -13,11 +13,12 @@ from typing import Any, Generic, TypeVar
 from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentParser
 
-from vitreous.cli.config_file import read_config
-from vitreous.cli.fields import choices, construct, described, is_list, settings_types, takes_nothing
 from vitreous.cli.help import help_formatter
 from vitreous.cli.spelling import kebab, spell
-from vitreous.errors import ConfigError, did_you_mean
+from vitreous.configuration.fields import construct, is_list, settings_types, takes_nothing
+from vitreous.configuration.layers import Layered, layered
+from vitreous.configuration.typed import wrong
+from vitreous.errors import ConfigError
 
 Settings = TypeVar("Settings")
 
@@ -31,7 +32,7 @@ class Verb(Generic[Settings]):
         settings: frozen dataclass of its options; the docstring is the help.
         example: a command that works, for the help and for messages.
         positionals: settings that are given without an option name, in order; a list takes what is left.
-        config_files: accept `--config FILE` and `--print-config`.
+        config_files: accept `--config`, `--print-config` and environment variables.
     """
 
     name: str
@@ -47,7 +48,8 @@ class Parsed(Generic[Settings]):
 
     Args:
         settings: all values.
-        sources: setting → `flag` or the config file that set it; what kept its default is absent.
+        sources: setting → `flag`, environment variable, config file or `recipe NAME`; what kept its default
+            is absent.
         as_json: print one machine-readable object.
         print_config: print the settings and do nothing.
     """
@@ -80,15 +82,12 @@ def parse(verb: Verb[Settings], words: Sequence[str]) -> Parsed[Settings]:
         raise ConfigError(_sentence(error, spelled, types)) from error
     given = {name: value for name, value in typed.items() if name in types}
     given |= _positional_values(verb, alone, types)
-    values: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    for path in typed.get("config", []):
-        for key, value in read_config(path, types).items():
-            values[key] = _converted(parser, key, value, types, path)
-            sources[key] = path
+    below = Layered(values={}, sources={})
+    if verb.config_files:
+        below = layered(verb.name, types, typed.get("config", []))
     return Parsed(
-        settings=construct(verb.settings, values | given),
-        sources=sources | dict.fromkeys(given, "flag"),
+        settings=construct(verb.settings, below.values | given),
+        sources=below.sources | dict.fromkeys(given, "flag"),
         as_json="--json" in switched,
         print_config="--print_config" in switched,
     )
@@ -108,7 +107,10 @@ def _parser(verb: Verb[Any], types: dict[str, Any]) -> ArgumentParser:
     everywhere = parser.add_argument_group("How settings are given and results are shown")
     if verb.config_files:
         everywhere.add_argument(
-            "--config", type=list[str], metavar="FILE …", help="settings from YAML files; later ones win."
+            "--config",
+            type=list[str],
+            metavar="RECIPE|FILE …",
+            help="settings from recipes (vitreous recipes list) and YAML files; later ones win.",
         )
         everywhere.add_argument(
             "--print_config", action="store_true", help="all settings, with their sources."
@@ -134,30 +136,11 @@ def _positional_values(verb: Verb[Any], alone: list[str], types: dict[str, Any])
     return values
 
 
-def _converted(parser: ArgumentParser, key: str, value: Any, types: dict[str, Any], path: str) -> Any:
-    """One value of a file in its type; alone, so that a message can name it."""
-    if value is None and not takes_nothing(types[key]):  # jsonargparse would let it pass
-        raise ConfigError(f"--config {path}: {key} is {_wrong('null', types[key])}")
-    nested = value
-    for name in reversed(key.split(".")):
-        nested = {name: nested}
-    try:
-        return vars(parser.parse_object(nested, defaults=False).as_flat())[key]
-    except ArgumentError as error:
-        raise ConfigError(f"--config {path}: {key} is {_wrong(value, types[key])}") from error
-
-
 def _sentence(error: ArgumentError, spelled: Sequence[str], types: dict[str, Any]) -> str:
     """What was typed for the option that jsonargparse refuses, and what would work."""
     key = re.search(r'Parser key "([^"]+)"', error.message)
     for word in spelled:
         name, _, value = word.partition("=")
         if key and name == f"--{key[1]}":
-            return f"{kebab(key[1])} is {_wrong(value, types[key[1]])}"
+            return f"{kebab(key[1])} is {wrong(value, types[key[1]])}"
     return error.message.splitlines()[0]
-
-
-def _wrong(value: Any, hint: Any) -> str:
-    near = did_you_mean(value, choices(hint), most=1) if isinstance(value, str) else ""
-    shown = {True: "true", False: "false"}[value] if isinstance(value, bool) else value
-    return f"{shown}; {described(hint)} is expected{near}"

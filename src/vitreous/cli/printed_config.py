@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
-from vitreous.cli.fields import flat
 from vitreous.cli.options import Parsed
+from vitreous.configuration.fields import flat
 from vitreous.redaction import redact
 
 

@@ -6,11 +6,20 @@ a name that does not exist with the nearest one that does.
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from vitreous.cli.fields import FALSE, TRUE, choices, described, is_flag, is_list, is_tuple
-from vitreous.errors import ConfigError, did_you_mean
+from vitreous.configuration.fields import (
+    FALSE,
+    TRUE,
+    choices,
+    described,
+    is_flag,
+    is_list,
+    is_tuple,
+    nearest,
+)
+from vitreous.errors import ConfigError
 
 SHORT = {"-o": "--out", "-c": "--config", "-h": "--help"}
 
@@ -98,10 +107,3 @@ def _unknown(name: str, key: str, known: Sequence[str]) -> str:
         return f"{name} is a section and not an option; its options are like {' and '.join(inside[:2])}"
     near = nearest(key, known, kebab) if len(key) > 1 else ""
     return f"{name} is not an option{near}"
-
-
-def nearest(key: str, known: Sequence[str], spelled: Callable[[str], str] = str) -> str:
-    """The setting that was probably meant, as a clause; one of the same name in another section first."""
-    last = key.rpartition(".")[2]
-    same = [each for each in known if each.rpartition(".")[2] == last]
-    return did_you_mean(spelled(same[0] if same else key), map(spelled, known), most=1)

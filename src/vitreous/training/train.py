@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from vitreous.configuration.arguments import filled_from_config
 from vitreous.data.loading import Loading
 from vitreous.errors import ConfigError, DataError, StoppedError, VitreousError, did_you_mean
 from vitreous.models.as_json import to_json
@@ -28,6 +29,7 @@ logger = logging.getLogger("vitreous")
 Section = Mapping[str, Any]
 
 
+@filled_from_config("train", TrainSettings)
 def train(
     data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     model: str | os.PathLike[str] | VisionTransformer = TrainSettings.model,
@@ -48,6 +50,7 @@ def train(
     recipe: Recipe | Section | None = None,
     loading: Loading | Section | None = None,
     saving: Saving | Section | None = None,
+    config: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     settings: TrainSettings | None = None,
 ) -> TrainResult:
     """Train a model on images, or continue a run with the same settings.
@@ -72,6 +75,8 @@ def train(
         recipe: optimizer, schedule, augmentation; a `Recipe` or its fields that differ from the default.
         loading: how images are read; a `Loading` or its fields.
         saving: when checkpoints are written; a `Saving` or its fields.
+        config: recipes and YAML files for what is left out here, later ones over earlier ones; environment
+            variables stand over them.
         settings: all of the above as one value, instead of them.
 
     Raises:

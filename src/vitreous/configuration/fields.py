@@ -1,8 +1,11 @@
 """The settings of a verb as a flat table: dotted name → type, read from its frozen dataclasses."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from vitreous.errors import did_you_mean
 
 Settings = TypeVar("Settings")
 TRUE, FALSE = ("true", "yes", "on"), ("false", "no", "off")
@@ -59,6 +62,11 @@ def is_tuple(hint: Any) -> bool:
     return get_origin(hint) is tuple
 
 
+def is_text(hint: Any) -> bool:
+    """Whether a setting takes text as it is, a number's digits included."""
+    return hint is str or (bool(_members(hint)) and all(each in (str, NoneType) for each in _members(hint)))
+
+
 def takes_nothing(hint: Any) -> bool:
     """Whether a setting may be null."""
     return NoneType in _members(hint)
@@ -97,6 +105,13 @@ def metavar(hint: Any, name: str) -> str:
     if words := choices(hint):
         return "|".join(words)
     return {int: "N", float: "X", bool: "true|false"}.get(hint, name.upper())
+
+
+def nearest(key: str, known: Sequence[str], spelled: Callable[[str], str] = str) -> str:
+    """The setting that was probably meant, as a clause; one of the same name in another section first."""
+    last = key.rpartition(".")[2]
+    same = [each for each in known if each.rpartition(".")[2] == last]
+    return did_you_mean(spelled(same[0] if same else key), map(spelled, known), most=1)
 
 
 def _members(hint: Any) -> tuple[Any, ...]:

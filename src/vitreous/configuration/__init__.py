@@ -1,0 +1,1 @@
+"""Where settings come from: defaults, recipes, files, the environment, and what the caller says."""

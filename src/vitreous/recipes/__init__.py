@@ -1,0 +1,1 @@
+"""Recipes: a paper's training settings, and ours, one YAML file each, every value with its source."""
