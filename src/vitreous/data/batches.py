@@ -14,6 +14,7 @@ from vitreous.data.loading import Loading
 from vitreous.data.memory import available_bytes, in_words
 from vitreous.data.preprocessing import Preprocessing
 from vitreous.data.resident import ResidentBatches
+from vitreous.data.sampling import Sampling
 from vitreous.data.streaming import StreamingBatches, worker_count
 
 
@@ -46,6 +47,7 @@ def make_batches(
     loading: Loading | None = None,
     train: bool,
     storage: Preprocessing | None = None,
+    sampling: Sampling | None = None,
 ) -> Batches:
     """Batches of one split.
 
@@ -59,6 +61,7 @@ def make_batches(
         train: shuffled, endless, without partial batches; else in order, each image once.
         storage: size at which images are kept before augmentation, where that differs
             (`training_storage`).
+        sampling: how often an epoch of training shows each image; None for once.
 
     Raises:
         ConfigError: a batch size larger than the training split.
@@ -70,7 +73,14 @@ def make_batches(
     path, reason = choose_path(len(split.pool if train else split), kept, loading)
     if path == "resident":
         return ResidentBatches(
-            split, kept, batch_size=batch_size, seed=seed, device=device, train=train, reason=reason
+            split,
+            kept,
+            batch_size=batch_size,
+            seed=seed,
+            device=device,
+            train=train,
+            reason=reason,
+            sampling=sampling,
         )
     return StreamingBatches(
         split,
@@ -81,6 +91,7 @@ def make_batches(
         train=train,
         workers=worker_count(loading),
         reason=reason,
+        sampling=sampling,
     )
 
 

@@ -1,14 +1,15 @@
 """Which images make up which step: a function of (seed, step), so any step can be asked for.
 
 Epoch e shows the images in the permutation drawn from stream ("order", e). The last partial batch is
-dropped; the images in it are others in every epoch.
+dropped; the images in it are others in every epoch. `Sampling` may repeat images or even out classes.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from vitreous.data.sampling import Sampling
 from vitreous.data.streams import stream
 from vitreous.errors import ConfigError
 
@@ -21,17 +22,20 @@ class BatchOrder:
         images: how many there are.
         batch_size: images a step.
         seed: seed of the run.
+        sampling: how often images are shown; by default each once.
     """
 
     images: int
     batch_size: int
     seed: int
+    sampling: Sampling = field(default_factory=Sampling)
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch_size <= self.images:
             raise ConfigError(
                 f"batch size {self.batch_size} for {self.images} training images; 1 to {self.images} works"
             )
+        self.sampling.check(self.batch_size)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -40,8 +44,8 @@ class BatchOrder:
 
     def epoch(self, epoch: int) -> np.ndarray:
         """int64 (steps_per_epoch, batch_size): the images of each step of an epoch."""
-        order = stream(self.seed, "order", epoch).permutation(self.images)
-        return order[: self.steps_per_epoch * self.batch_size].reshape(-1, self.batch_size)
+        generator = stream(self.seed, "order", epoch)
+        return self.sampling.epoch(generator, self.images, self.steps_per_epoch, self.batch_size)
 
     def from_step(self, step: int) -> Iterator[np.ndarray]:
         """The images of each step from `step` on, without end."""

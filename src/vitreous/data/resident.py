@@ -24,6 +24,7 @@ from vitreous.data.images import ImageSplit
 from vitreous.data.memory import device_bytes
 from vitreous.data.order import BatchOrder
 from vitreous.data.preprocessing import Preprocessing
+from vitreous.data.sampling import Sampling
 from vitreous.data.threads import in_threads
 
 logger = logging.getLogger("vitreous")
@@ -41,6 +42,7 @@ class ResidentBatches:
         device: where batches are wanted.
         train: shuffled and endless; else only `all` is of use.
         reason: why this path was taken.
+        sampling: how often an epoch shows each image; None for once.
     """
 
     path = "resident"
@@ -55,11 +57,12 @@ class ResidentBatches:
         device: torch.device,
         train: bool,
         reason: str = "asked for",
+        sampling: Sampling | None = None,
     ) -> None:
         self.reason = reason
         self._batch_size = batch_size
         self._device = device
-        self._order = BatchOrder(len(split), batch_size, seed) if train else None
+        self._order = BatchOrder(len(split), batch_size, seed, sampling or Sampling()) if train else None
         self._images, rows = decoded(split, preprocessing, share=train)
         self._labels = torch.from_numpy(split.labels).to(device)
         if device.type != "cpu" and self._images[0].nbytes * len(rows) <= device_bytes(device) // 2:

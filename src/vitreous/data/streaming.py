@@ -19,6 +19,7 @@ from vitreous.data.images import ImageSplit
 from vitreous.data.loading import Loading
 from vitreous.data.order import BatchOrder
 from vitreous.data.preprocessing import Preprocessing
+from vitreous.data.sampling import Sampling
 from vitreous.data.threads import cores
 from vitreous.errors import ConfigError, DataError
 
@@ -41,6 +42,7 @@ class StreamingBatches:
         train: bool,
         workers: int,
         reason: str = "asked for",
+        sampling: Sampling | None = None,
     ) -> None:
         self.reason = reason
         self.workers = workers
@@ -48,7 +50,7 @@ class StreamingBatches:
         self._labels = torch.from_numpy(split.labels)
         self._batch_size = batch_size
         self._device = device
-        self._order = BatchOrder(len(split), batch_size, seed) if train else None
+        self._order = BatchOrder(len(split), batch_size, seed, sampling or Sampling()) if train else None
 
     @property
     def steps_per_epoch(self) -> int:

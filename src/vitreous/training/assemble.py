@@ -9,10 +9,13 @@ from vitreous.data.augment import Augmentation
 from vitreous.data.batches import Batches, make_batches
 from vitreous.data.images import ImageData
 from vitreous.data.loading import Loading
+from vitreous.data.sampling import Sampling
 from vitreous.data.statistics import training_storage
 from vitreous.data.streams import stream_seed
 from vitreous.models.vision_transformer import build
+from vitreous.training.balance import class_weights
 from vitreous.training.compilation import compiled
+from vitreous.training.objective import Objective
 from vitreous.training.plan import Plan
 from vitreous.training.step import Forward, TrainStep
 
@@ -32,7 +35,18 @@ def make_model(plan: Plan) -> tuple[nn.Module, Forward]:
     return model, compiled(model) if plan.compiled else model
 
 
-def make_step(plan: Plan, model: nn.Module, forward: Forward | None = None) -> TrainStep:
+def make_objective(plan: Plan, data: ImageData) -> Objective:
+    """What a plan learns from a batch, on its device."""
+    recipe = plan.recipe
+    weights = None
+    if recipe.balance == "weights":
+        weights = class_weights(torch.from_numpy(data.splits["train"].labels), len(plan.classes))
+    return Objective(recipe.label_smoothing, weights).to(plan.device)
+
+
+def make_step(
+    plan: Plan, model: nn.Module, forward: Forward | None = None, objective: Objective | None = None
+) -> TrainStep:
     """The optimizer step that a plan describes, over a built model on its device."""
     return TrainStep(
         model,
@@ -43,6 +57,7 @@ def make_step(plan: Plan, model: nn.Module, forward: Forward | None = None) -> T
         precision=plan.precision,
         ema_decay=float(plan.recipe.ema_decay) if plan.recipe.ema else None,
         forward=forward,
+        objective=objective,
     )
 
 
@@ -69,8 +84,10 @@ def make_augmentation(plan: Plan) -> Augmentation:
 
 def make_train_batches(plan: Plan, data: ImageData, loading: Loading) -> Batches:
     """Batches of the training images, stored at the size that augmentation starts from."""
+    split = data.splits["train"]
+    labels = split.labels if plan.recipe.balance == "sampler" else None
     return make_batches(
-        data.splits["train"],
+        split,
         plan.preprocessing,
         batch_size=plan.batch_size,
         seed=plan.seed,
@@ -78,6 +95,7 @@ def make_train_batches(plan: Plan, data: ImageData, loading: Loading) -> Batches
         loading=_as_planned(plan, loading),
         train=True,
         storage=training_storage(plan.preprocessing, plan.recipe.crop),
+        sampling=Sampling(plan.recipe.repeats, labels),
     )
 
 

@@ -18,6 +18,7 @@ from vitreous.training import automatic
 from vitreous.training.assemble import make_step
 from vitreous.training.choose_model import choose_model, token_warning
 from vitreous.training.machine import look_at_machine
+from vitreous.training.objective import Objective
 from vitreous.training.plan import Plan
 from vitreous.training.settings import TrainSettings
 from vitreous.training.step import Forward
@@ -99,6 +100,7 @@ def fit_into_time(
     train_batches: Batches,
     val_batches: Batches,
     augment: Augmentation,
+    objective: Objective,
     begun: float,
 ) -> Plan:
     """The plan with the number of steps that fit into `settings.time`.
@@ -111,6 +113,7 @@ def fit_into_time(
         train_batches: of the run.
         val_batches: of the run.
         augment: of the run.
+        objective: of the run.
         begun: `time.perf_counter()` when the run began.
     """
     assert settings.time is not None
@@ -120,10 +123,10 @@ def fit_into_time(
         total_steps=1_000_000,
         recipe=dataclasses.replace(plan.recipe, ema_decay=0.5 if plan.recipe.ema else "auto"),
     )
-    throwaway = make_step(long, model, forward)
+    throwaway = make_step(long, model, forward, objective)
 
     def take_step(batch: Batch, step: int) -> None:
-        throwaway.backward(throwaway.objective.show(batch, augment, step), step)
+        throwaway.backward(objective.show(batch, augment, step), step)
         throwaway.update()
 
     step_s = measure_step(model, take_step, train_batches.from_step(0), most_s=0.03 * budget_s)

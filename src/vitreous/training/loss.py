@@ -3,8 +3,10 @@
     L = −Σ_c [(1 − s)·t_c + s / C] · log softmax(z)_c
 
 with smoothing s over C classes; t is one-hot for a label, or the probabilities that mixup and cutmix leave.
-Both are torch's `cross_entropy`; in float32 whatever the precision of the model, since a sum of
-exponentials in 16 bits is coarser than the differences that late training is about.
+With class weights w every term of class c is multiplied by w_c, and the mean is over images, not weights, so
+that a batch of rare classes counts more than one of frequent ones. All are torch's `cross_entropy`, in
+float32 whatever the precision of the model, since a sum of exponentials in 16 bits is coarser than the
+differences that late training is about.
 """
 
 import torch
@@ -17,6 +19,7 @@ def classification_loss(
     logits: Float[Tensor, "batch classes"],
     targets: Int[Tensor, " batch"] | Float[Tensor, "batch classes"],
     label_smoothing: float = 0.0,
+    weights: Float[Tensor, " classes"] | None = None,
 ) -> Float[Tensor, ""]:
     """Mean loss of a batch.
 
@@ -24,5 +27,15 @@ def classification_loss(
         logits: of any float type.
         targets: class numbers, or one probability per class.
         label_smoothing: 0 to 1.
+        weights: what each class counts; None for all alike.
     """
+    if weights is not None:
+        total = F.cross_entropy(
+            logits.to(torch.float32),
+            targets,
+            weight=weights,
+            label_smoothing=label_smoothing,
+            reduction="sum",
+        )
+        return total / len(logits)
     return F.cross_entropy(logits.to(torch.float32), targets, label_smoothing=label_smoothing)

@@ -54,11 +54,15 @@ class Objective(nn.Module):
 
     Args:
         label_smoothing: 0 to 1.
+        weights: float (classes,), what each class counts; None for all alike.
     """
 
-    def __init__(self, label_smoothing: float = 0.0) -> None:
+    weights: Tensor | None
+
+    def __init__(self, label_smoothing: float = 0.0, weights: Tensor | None = None) -> None:
         super().__init__()
         self.label_smoothing = label_smoothing
+        self.register_buffer("weights", weights, persistent=False)
 
     def targets(self, batch: Batch) -> Tensor:
         """What augmentation mixes beside the images: labels (batch,) or floats (batch, columns)."""
@@ -76,4 +80,4 @@ class Objective(nn.Module):
             output: of the trained network: logits (batch, classes), or what this objective asked it for.
             shown: what the network was given.
         """
-        return classification_loss(output, shown.targets, self.label_smoothing)
+        return classification_loss(output, shown.targets, self.label_smoothing, self.weights)

@@ -22,6 +22,10 @@ class Recipe:
         mixup: alpha of mixup's Beta distribution, 0 for none.
         cutmix: alpha of cutmix's Beta distribution, 0 for none.
         mix_probability: share of batches that are mixed (half by each where both are on).
+        repeats: times that an image stands in its batch, augmented differently each time; an epoch keeps its
+            number of samples, so it shows fewer different images.
+        balance: `weights` multiplies the loss of each class by the inverse of its frequency, `sampler` shows
+            each class equally often, `none` leaves classes as large as they are.
         crop: `pad` shifts the image by up to `padding` pixels; `resized` takes a random part of the image
             and scales it back; `none` leaves it; `auto` is `pad` up to 96 pixels, else `resized`.
         padding: pixels of the `pad` crop; `auto` is an eighth of the image size.
@@ -47,6 +51,8 @@ class Recipe:
     mixup: float = 0.2
     cutmix: float = 1.0
     mix_probability: float = 0.5
+    repeats: int = 1
+    balance: Literal["none", "weights", "sampler"] = "none"
     crop: Literal["auto", "pad", "resized", "none"] = "auto"
     padding: int | Literal["auto"] = "auto"
     smallest_crop: float = 0.35

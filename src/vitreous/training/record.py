@@ -11,6 +11,7 @@ import torch
 from vitreous.analysis.cost import Cost
 from vitreous.data.images import ImageData
 from vitreous.redaction import redact
+from vitreous.training.balance import describe_balance
 from vitreous.training.command import as_command
 from vitreous.training.environment import describe_environment
 from vitreous.training.plan import Plan
@@ -55,12 +56,16 @@ def describe_data(data: ImageData, plan: Plan) -> dict[str, Any]:
         )
         for name, split in data.splits.items()
     }
+    balance = {}
+    if plan.recipe.balance != "none":
+        balance["balance"] = describe_balance(data.splits["train"], data.classes, plan.recipe)
     return {
         **dataclasses.asdict(data.scan),
         "per_class": counts,
         "mean": plan.preprocessing.mean,
         "std": plan.preprocessing.std,
         "fingerprint": data.fingerprint,
+        **balance,
     }
 
 

@@ -21,10 +21,12 @@ from vitreous.training import automatic
 from vitreous.training.assemble import (
     make_augmentation,
     make_model,
+    make_objective,
     make_step,
     make_train_batches,
     make_val_batches,
 )
+from vitreous.training.balance import balance_table
 from vitreous.training.checkpoint import Checkpoint, load_newest, remove_unfinished
 from vitreous.training.decide import decide, fit_into_time
 from vitreous.training.environment import describe_environment
@@ -121,14 +123,23 @@ class Run:
         train_batches = make_train_batches(plan, data, self.settings.loading)
         val_batches = make_val_batches(plan, data, self.settings.loading)
         augment = make_augmentation(plan)
+        objective = make_objective(plan, data)
         if plan.total_steps == 0:
             plan = fit_into_time(
-                self.settings, plan, model, forward, train_batches, val_batches, augment, self.begun
+                self.settings,
+                plan,
+                model,
+                forward,
+                train_batches,
+                val_batches,
+                augment,
+                objective,
+                self.begun,
             )
         if checkpoint is None:
             self._write_down(plan, data)
         loop = Loop(
-            trainee=make_step(plan, model, forward),
+            trainee=make_step(plan, model, forward, objective),
             plan=plan,
             train=train_batches,
             val=val_batches,
@@ -148,10 +159,13 @@ class Run:
         folder, counted = self.folder, cost(plan.config)
         folder.write_json("classes.json", list(data.classes))
         folder.write_json("env.json", describe_environment(plan.device))
-        folder.write_json("data.json", describe_data(data, plan))
+        described = describe_data(data, plan)
+        folder.write_json("data.json", described)
         write_text(folder.path / "config.yaml", resolved_yaml(self.settings, plan))
         for line in decisions(plan, counted):
             logger.info("%s", line)
+        if "balance" in described:
+            logger.info("%s", balance_table(described["balance"]))
         logger.info("run folder %s", folder.path)
 
     def _finish(self, loop: Loop) -> TrainResult:
