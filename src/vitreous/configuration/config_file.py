@@ -19,7 +19,7 @@ from vitreous.recipes.shipped import recipe_names, recipe_text
 SCHEMA_VERSION = 1
 BASE = "based_on"
 # Settings that name something to read; `out` is made, not read, and stays relative to the working directory.
-_READ = ("data", "model")
+_READ = ("data", "model", "reference")
 _NOT_A_PATH = ("digits",)
 
 

@@ -1,6 +1,7 @@
 """What can be wrong with settings without looking at data or machine: said before anything is opened."""
 
 from vitreous.errors import ConfigError
+from vitreous.training.on_track import load_curve
 from vitreous.training.settings import TrainSettings
 from vitreous.training.time_budget import parse_time
 
@@ -27,6 +28,8 @@ def check_settings(settings: TrainSettings) -> None:
         raise ConfigError(f"eval_every {settings.eval_every}: 1 or more epochs work")
     if settings.saving.keep < 1:
         raise ConfigError(f"saving.keep {settings.saving.keep}: at least 1 checkpoint must stay")
+    if settings.reference is not None:
+        load_curve(settings.reference)
     recipe = settings.recipe
     shares = ("warmup", "final_lr", "label_smoothing")
     for name in shares:

@@ -27,6 +27,7 @@ from vitreous.training.interruption import Interruption
 from vitreous.training.memory import is_out_of_memory, largest_that_fits, out_of_memory_sentence
 from vitreous.training.metrics_log import MetricsLog
 from vitreous.training.objective import Shown
+from vitreous.training.on_track import Curve
 from vitreous.training.plan import Plan
 from vitreous.training.progress import ProgressLine
 from vitreous.training.settings import Saving
@@ -62,6 +63,7 @@ class Loop:
         saving: when to write checkpoints.
         interruption: tells of signals.
         begun: `time.perf_counter()` at the start of this process's part of the run.
+        curve: known accuracies that validations are held against, None for none.
     """
 
     trainee: TrainStep
@@ -73,6 +75,7 @@ class Loop:
     saving: Saving
     interruption: Interruption
     begun: float
+    curve: Curve | None = None
     step: int = 0
     best: dict[str, Any] | None = None
     best_weights: Weights = field(default_factory=dict)
@@ -265,6 +268,10 @@ class Loop:
             f"train loss {self.latest.get('train/loss', math.nan):.4f}  val loss {values['val/loss']:.4f}  "
             f"top-1 {100 * values['val/top1']:.2f} %{averaged}  best {100 * self.best['top1']:.2f} %"
         )
+        if self.curve is not None and self.curve.metric in values:
+            standing = self.curve.standing(self.step / self.plan.steps_per_epoch, values[self.curve.metric])
+            if standing:
+                line.say(standing)
 
     def _save(self, *, must: bool) -> None:
         """Write a checkpoint.

@@ -33,6 +33,7 @@ from vitreous.training.environment import describe_environment
 from vitreous.training.interruption import Interruption
 from vitreous.training.loop import Loop
 from vitreous.training.machine import look_at_machine
+from vitreous.training.on_track import follow
 from vitreous.training.outcome import best_last_table
 from vitreous.training.plan import Plan
 from vitreous.training.record import decisions, describe_data, environment_changes, provenance
@@ -148,6 +149,7 @@ class Run:
             saving=self.settings.saving,
             interruption=interruption,
             begun=self.begun,
+            curve=follow(self.settings.reference, plan),
         )
         if checkpoint is not None:
             loop.restore(checkpoint)

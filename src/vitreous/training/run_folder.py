@@ -27,7 +27,7 @@ from vitreous.training.settings import TrainSettings
 
 INPUT = "config.input.yaml"
 STATE = "run.json"
-WITHOUT_EFFECT = ("out", "fresh", "saving.every_s", "saving.keep", "loading.workers")
+WITHOUT_EFFECT = ("out", "fresh", "reference", "saving.every_s", "saving.keep", "loading.workers")
 logger = logging.getLogger("vitreous")
 
 

@@ -43,6 +43,8 @@ class TrainSettings:
         deterministic: refuse operations whose result may differ between runs on a GPU (slower).
         eval_every: epochs between validations; the last epoch is always validated.
         fresh: move an existing run folder aside instead of continuing it.
+        reference: known curve that every validation is compared with, without effect on the run: a name
+            such as `eit_mini_imagenet`, or a file of `vitreous runs reference`.
     """
 
     data: list[str] = field(default_factory=list)
@@ -60,6 +62,7 @@ class TrainSettings:
     deterministic: bool = False
     eval_every: int = 1
     fresh: bool = False
+    reference: str | None = None
     recipe: Recipe = field(default_factory=Recipe)
     loading: Loading = field(default_factory=Loading)
     saving: Saving = field(default_factory=Saving)

@@ -4,8 +4,6 @@ Typing the same command again continues from the newest whole checkpoint, with w
 """
 
 import contextlib
-import dataclasses
-import json
 import logging
 import os
 import time
@@ -14,9 +12,9 @@ from typing import Any, Literal
 
 from vitreous.configuration.arguments import filled_from_config
 from vitreous.data.loading import Loading
-from vitreous.errors import ConfigError, DataError, StoppedError, VitreousError, did_you_mean
-from vitreous.models.as_json import to_json
+from vitreous.errors import ConfigError, DataError, StoppedError, VitreousError
 from vitreous.models.vision_transformer import VisionTransformer
+from vitreous.training.arguments import settings_from
 from vitreous.training.check_settings import check_settings
 from vitreous.training.loop import FULL
 from vitreous.training.recipe import Recipe
@@ -47,6 +45,7 @@ def train(
     deterministic: bool = TrainSettings.deterministic,
     eval_every: int = TrainSettings.eval_every,
     fresh: bool = TrainSettings.fresh,
+    reference: str | os.PathLike[str] | None = TrainSettings.reference,
     recipe: Recipe | Section | None = None,
     loading: Loading | Section | None = None,
     saving: Saving | Section | None = None,
@@ -72,6 +71,8 @@ def train(
         deterministic: refuse operations whose result may differ between runs on a GPU.
         eval_every: epochs between validations.
         fresh: move an existing run folder aside instead of continuing it.
+        reference: known curve that every validation is compared with: a name such as `eit_mini_imagenet`,
+            or a file of `vitreous runs reference`.
         recipe: optimizer, schedule, augmentation; a `Recipe` or its fields that differ from the default.
         loading: how images are read; a `Loading` or its fields.
         saving: when checkpoints are written; a `Saving` or its fields.
@@ -86,35 +87,7 @@ def train(
         DivergedError: a loss or gradient that is not finite.
         StoppedError: told to stop; a checkpoint was written.
     """
-    if settings is None:
-        if data is None:
-            raise ConfigError(
-                "no data given; a folder of class folders, parquet files, torch/<name> or digits works"
-            )
-        single = isinstance(data, str | os.PathLike)
-        settings = TrainSettings(
-            data=[str(data)] if single else [str(each) for each in data],  # type: ignore[union-attr]
-            model=json.dumps(to_json(model)) if isinstance(model, VisionTransformer) else str(model),
-            out=None if out is None else str(out),
-            epochs=epochs,
-            time=time,
-            batch_size=batch_size,
-            lr=lr,
-            seed=seed,
-            precision=precision,
-            device=device,
-            image_size=f"{image_size[0]}x{image_size[1]}" if isinstance(image_size, tuple) else image_size,
-            compile=compile,
-            deterministic=deterministic,
-            eval_every=eval_every,
-            fresh=fresh,
-            recipe=_section(Recipe, recipe, "recipe"),
-            loading=_section(Loading, loading, "loading"),
-            saving=_section(Saving, saving, "saving"),
-        )
-    elif data is not None:
-        raise ConfigError("give either settings or separate arguments to train, not both")
-    return train_run(settings)
+    return train_run(settings_from(locals()))
 
 
 def train_run(settings: TrainSettings) -> TrainResult:
@@ -149,17 +122,3 @@ def _failed(folder: RunFolder, error: BaseException) -> TrainResult:
         message = str(error) or type(error).__name__
         folder.end("interrupted" if stopped else "failed", exit_code=code, message=message)
     raise error
-
-
-def _section(kind: Any, given: Any, name: str) -> Any:
-    """A section as its dataclass, from one or from a mapping of some of its fields."""
-    if given is None:
-        return kind()
-    if isinstance(given, kind):
-        return given
-    known = [field.name for field in dataclasses.fields(kind)]
-    for key in given:
-        if key not in known:
-            raise ConfigError(f"{name}.{key} is not a setting{did_you_mean(key, known)}")
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
-    return kind(**values)
