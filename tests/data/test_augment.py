@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 
 from vitreous.data.augment import Augmentation
 from vitreous.data.crop import draw_windows, resized, shifted
-from vitreous.data.erase import erase
+from vitreous.data.erase import draw_rectangles, erase
 from vitreous.data.preprocessing import Preprocessing
+from vitreous.data.shard import Shard
 from vitreous.errors import ConfigError
 
 FIT = Preprocessing(channels=3, height=16, width=16, mean=(0.5, 0.4, 0.3), std=(0.25, 0.2, 0.3))
@@ -142,7 +143,10 @@ def test_rectangles_and_grey_images_are_augmented_too():
 def test_erasing_replaces_one_rectangle_of_some_images():
     x = torch.full((300, 3, 16, 16), 7.0)
     generator = torch.Generator().manual_seed(0)
-    result = erase(x.clone(), 0.5, generator, torch.Generator().manual_seed(1))
+    rectangles = draw_rectangles(300, (16, 16), 0.5, generator)
+    result = erase(
+        x.clone(), rectangles, torch.randn(int(rectangles[0].sum()), 3, 16, 16, generator=generator)
+    )
     changed = (result != x).all(1)
     hit = changed.flatten(1).any(1)
     assert 110 < hit.sum() < 190
@@ -158,7 +162,7 @@ def test_erasing_replaces_one_rectangle_of_some_images():
 
 def test_no_erasing_leaves_the_batch_alone():
     x = torch.randn(8, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(erase(x.clone(), 0.0, torch.Generator(), torch.Generator()), x)
+    assert torch.equal(erase(x.clone(), draw_rectangles(8, (16, 16), 0.0, torch.Generator()), x[:0]), x)
 
 
 # --- mixing
@@ -214,6 +218,22 @@ def test_equal_steps_give_equal_batches_and_others_do_not():
     assert torch.equal(first[1], again[1])
     assert not torch.equal(first[0], other[0])
     assert not torch.equal(first[0], augmentation(seed=1, **EVERYTHING)(images(), labels(), 7)[0])
+
+
+@pytest.mark.parametrize("crop", [{"crop": "pad", "padding": 2}, {"crop": "resized"}])
+@pytest.mark.parametrize(("batch", "size"), [(40, 2), (40, 8), (40, 40), (600, 3)])
+def test_parts_of_a_batch_are_augmented_as_the_whole_batch_is(crop, batch, size):
+    whole = augmentation(**EVERYTHING | crop)
+    for step in (0, 3):
+        shown, targets = whole(images(batch), labels(batch), step)
+        for rank in range(size):
+            shard = Shard(rank, size, before=whole.mixes)
+            places = torch.from_numpy(shard.places(batch))
+            augment = augmentation(**EVERYTHING | crop, shard=shard)
+            own, own_targets = augment(images(batch)[places], labels(batch)[places], step)
+            rows = places[shard.extra :]
+            assert torch.equal(own, shown[rows])
+            assert torch.equal(own_targets, targets[rows])
 
 
 def test_the_random_state_of_others_is_neither_used_nor_moved():

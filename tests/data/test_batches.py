@@ -13,6 +13,7 @@ from vitreous.data.loading import Loading
 from vitreous.data.memory import _control_group, _machine, available_bytes, in_words
 from vitreous.data.preprocessing import Preprocessing
 from vitreous.data.resident import decoded
+from vitreous.data.shard import Shard
 from vitreous.data.statistics import fit_preprocessing, pixel_statistics, training_storage
 from vitreous.data.streaming import worker_count
 from vitreous.errors import ConfigError, DataError
@@ -29,7 +30,7 @@ def data(tmp_path):
     return open_images(tmp_path / "data")
 
 
-def batches(data, path="resident", workers=1, split="train", fit=FIT):
+def batches(data, path="resident", workers=1, split="train", fit=FIT, shard=None):
     return make_batches(
         data.splits[split],
         fit,
@@ -37,6 +38,7 @@ def batches(data, path="resident", workers=1, split="train", fit=FIT):
         seed=0,
         train=split == "train",
         loading=Loading(path=path, workers=workers),
+        shard=shard,
     )
 
 
@@ -90,6 +92,24 @@ def test_evaluation_sees_every_image_once_in_order(data, path):
     assert [len(each.labels) for each in shown] == [4, 3]
     assert made.steps_per_epoch == 2
     assert torch.cat([each.labels for each in shown]).tolist() == data.splits["val"].labels.tolist()
+
+
+@pytest.mark.parametrize("path", ["resident", "streaming"])
+def test_evaluation_shares_every_image_once_and_none_twice_where_they_do_not_divide(data, path):
+    rows = []
+    for rank in range(3):
+        shown = list(batches(data, path, split="val", shard=Shard(rank, 3)).all())
+        assert len(shown) == 2, "every process has as many batches, some of them empty"
+        rows += [row for each in shown for row in each.rows.tolist()]
+    assert sorted(rows) == list(range(7))
+
+
+@pytest.mark.parametrize("path", ["resident", "streaming"])
+def test_training_shares_the_batches_of_one_process(data, path):
+    whole = taken(batches(data), 2, 8)
+    for rank in range(2):
+        part = taken(batches(data, path, shard=Shard(rank, 2)), 2, 8)
+        assert equal(part, [[each[2 * rank : 2 * rank + 2] for each in batch] for batch in whole])
 
 
 def test_an_epoch_of_training_drops_the_partial_batch(data):

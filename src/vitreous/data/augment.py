@@ -1,4 +1,4 @@
-"""Augmentation of whole batches on the device, a function of (seed, step) alone.
+"""Augmentation of whole batches on the device, a function of (seed, step, place in the batch) alone.
 
 crop and flip (`crop.py`) → RandAugment → normalise → random erasing (`erase.py`) → mixup or cutmix.
 
@@ -9,7 +9,15 @@ variety than one draw a batch, and a few dozen calls instead of one an image.
 torchvision draws from torch's global generator. It is seeded from (seed, "augment", step) inside
 `fork_rng`, so the caller's state is neither used nor changed, and step 1,234 augments alike whether a
 run came there from the start or from a checkpoint.
+
+Of several processes each augments its rows of the batch as one process would: crops, flips and rectangles
+are drawn for the whole batch (a few numbers an image) and its own are taken out; each chunk has a seed of its
+own, for the operations and for the noise that fills rectangles; mixing draws once a batch and reaches one
+image back, which is handed in too (`shard.py`).
 """
+
+import itertools
+from collections.abc import Iterator
 
 import torch
 from jaxtyping import Float32, Int64, UInt8
@@ -17,13 +25,15 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from vitreous.data.crop import draw_windows, resized, shifted
-from vitreous.data.erase import erase
+from vitreous.data.erase import draw_rectangles, erase
 from vitreous.data.preprocessing import Preprocessing
+from vitreous.data.shard import Shard
 from vitreous.data.streams import stream_seed
 from vitreous.errors import ConfigError
 
 DRAWS = 16
 """Different draws of RandAugment's operations in a batch, and the fewest images that share one."""
+CROPS, RECTANGLES, MIXING, CHUNKS = 0, 1, 2, 3  # added to the seed of a step; chunk k is CHUNKS + k
 
 
 class Augmentation:
@@ -45,6 +55,8 @@ class Augmentation:
         mixup: alpha of mixup, 0 for none.
         cutmix: alpha of cutmix, 0 for none.
         mix_probability: share of batches that are mixed.
+        shard: which rows of the batches are handed in; all of them by default. Where batches are mixed, the
+            image before comes first.
 
     Raises:
         ConfigError: a value outside its range.
@@ -67,6 +79,7 @@ class Augmentation:
         mixup: float = 0.0,
         cutmix: float = 0.0,
         mix_probability: float = 1.0,
+        shard: Shard | None = None,
     ) -> None:
         if crop not in ("pad", "resized", "none"):
             raise ConfigError(f"recipe.crop is {crop!r}; pad, resized and none work")
@@ -84,6 +97,7 @@ class Augmentation:
         if not 0 < smallest_crop <= 1:
             raise ConfigError(f"recipe.smallest_crop is {smallest_crop}; above 0 and up to 1 works")
         self._seed = seed
+        self._shard = shard or Shard()
         self._size = size
         self._preprocessing = preprocessing
         self._crop = crop
@@ -114,13 +128,14 @@ class Augmentation:
         labels: Int64[Tensor, " batch"],
         step: int,
     ) -> tuple[
-        Float32[Tensor, "batch channels height width"],
-        Int64[Tensor, " batch"] | Float32[Tensor, "batch classes"],
+        Float32[Tensor, "own channels height width"],
+        Int64[Tensor, " own"] | Float32[Tensor, "own classes"],
     ]:
         """Augment the batch of a step.
 
         Args:
-            images: as stored; on any device.
+            images: as stored; on any device. This process's rows of the batch, after `Shard.extra` ones that
+                only mixing needs.
             labels: positions in the class map.
             step: which draw; equal steps give equal results, bit for bit.
 
@@ -128,35 +143,85 @@ class Augmentation:
             The images at the model's size, normalised, and the targets: the labels, or, where batches
             are mixed at all, probabilities.
         """
+        whole = (len(images) - self._shard.extra) * self._shard.size
+        places = torch.from_numpy(self._shard.places(whole))
         seed = stream_seed(self._seed, "augment", step)
         with torch.random.fork_rng(devices=[]):
-            generator = torch.default_generator.manual_seed(seed)
-            images = self._cropped(images, generator)
+            images = self._cropped(images, places, seed)
             if self._randaugment is not None:
-                chunks = images.split(max(DRAWS, -(-len(images) // DRAWS)))
-                images = torch.cat([self._randaugment(chunk) for chunk in chunks])
+                images = self._operated(images, places, seed)
             result = self._preprocessing.normalize(images)
             if self._erasing:
-                noise = torch.Generator(result.device).manual_seed(seed)
-                result = erase(result, self._erasing, generator, noise)
-            if self._mix is None:
-                return result, labels
-            if torch.rand(()) < self._mix_probability:
-                mixed: tuple[Tensor, Tensor] = self._mix(result, labels)
-                return mixed
-            return result, torch.nn.functional.one_hot(labels, self._classes).to(torch.float32)
+                result = self._erased(result, places, seed)
+            return self._mixed(result, labels, seed)
 
-    def _cropped(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        batch, device = len(images), images.device
-        mirrored = (torch.rand(batch, generator=generator) < 0.5 * self._flip).to(device)
+    def _cropped(self, images: Tensor, places: Tensor, seed: int) -> Tensor:
+        generator, batch, device = _seeded(seed, CROPS), self._whole(places), images.device
+        mirrored = (torch.rand(batch, generator=generator) < 0.5 * self._flip)[places].to(device)
         if self._crop == "resized":
             stored = (images.shape[2], images.shape[3])
-            windows = draw_windows(batch, stored, self._smallest_crop, generator)
+            top, left, height, width = draw_windows(batch, stored, self._smallest_crop, generator)
+            windows = (top[places], left[places], height[places], width[places])
             return resized(images, windows, mirrored, self._size)
         rows, columns = self._size
-        top, left = (images.shape[2] - rows) // 2, (images.shape[3] - columns) // 2
-        images = images[:, :, top : top + rows, left : left + columns]
+        top_row, first = (images.shape[2] - rows) // 2, (images.shape[3] - columns) // 2
+        images = images[:, :, top_row : top_row + rows, first : first + columns]
         if not self._padding and not self._flip:
             return images
-        offsets = torch.randint(2 * self._padding + 1, (2, batch), generator=generator).to(device)
+        offsets = torch.randint(2 * self._padding + 1, (2, batch), generator=generator)[:, places].to(device)
         return shifted(images, offsets[0], offsets[1], mirrored, self._padding)
+
+    def _operated(self, images: Tensor, places: Tensor, seed: int) -> Tensor:
+        assert self._randaugment is not None
+        done = []
+        for chunk, inside in self._chunks(places):
+            _seeded(seed, CHUNKS + chunk)
+            done.append(self._randaugment(images[inside]))
+        return torch.cat(done)
+
+    def _erased(self, images: Tensor, places: Tensor, seed: int) -> Tensor:
+        shape = (images.shape[2], images.shape[3])
+        hit, box = draw_rectangles(self._whole(places), shape, self._erasing, _seeded(seed, RECTANGLES))
+        generator, length = torch.Generator(images.device), self._chunk_length(places)
+        noise = []
+        for chunk, inside in self._chunks(places):
+            of_chunk = hit[chunk * length : (chunk + 1) * length]
+            own = places[inside] - chunk * length
+            own = own[of_chunk[own]]
+            if len(own):  # all of the chunk's, as every process that has a part of it draws them
+                generator.manual_seed((seed + CHUNKS + chunk) % 2**63)
+                size = (int(of_chunk.sum()), *images.shape[1:])
+                drawn = torch.randn(size, generator=generator, device=images.device, dtype=images.dtype)
+                noise.append(drawn[(of_chunk.cumsum(0) - 1)[own].to(images.device)])
+        filling = torch.cat(noise) if noise else images[:0]
+        return erase(images, (hit[places], box[:, places]), filling)
+
+    def _mixed(self, images: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+        extra = self._shard.extra
+        if self._mix is None:
+            return images[extra:], labels[extra:]
+        _seeded(seed, MIXING)
+        if torch.rand(()) < self._mix_probability:
+            images, targets = self._mix(images, labels)
+        else:
+            targets = torch.nn.functional.one_hot(labels, self._classes).to(torch.float32)
+        return images[extra:], targets[extra:]
+
+    def _whole(self, places: Tensor) -> int:
+        """Images of the whole batch."""
+        return (len(places) - self._shard.extra) * self._shard.size
+
+    def _chunk_length(self, places: Tensor) -> int:
+        return max(DRAWS, -(-self._whole(places) // DRAWS))
+
+    def _chunks(self, places: Tensor) -> Iterator[tuple[int, slice]]:
+        """Number of each chunk of the batch that images are handed in of, and where they lie."""
+        numbers = (places // self._chunk_length(places)).tolist()
+        edges = [0, *(i for i in range(1, len(numbers)) if numbers[i] != numbers[i - 1]), len(numbers)]
+        for first, last in itertools.pairwise(edges):
+            yield numbers[first], slice(first, last)
+
+
+def _seeded(seed: int, which: int) -> torch.Generator:
+    """torch's global generator, at the start of one of a step's draws."""
+    return torch.default_generator.manual_seed((seed + which) % 2**63)

@@ -15,6 +15,7 @@ from vitreous.data.memory import available_bytes, in_words
 from vitreous.data.preprocessing import Preprocessing
 from vitreous.data.resident import ResidentBatches
 from vitreous.data.sampling import Sampling
+from vitreous.data.shard import Shard
 from vitreous.data.streaming import StreamingBatches, worker_count
 
 
@@ -34,7 +35,8 @@ class Batches(Protocol):
         """Batches of training from `step` on, without end."""
 
     def all(self) -> Iterator[Batch]:
-        """Every image once, in order; the last batch may be smaller."""
+        """Every image once, in order; the last batch may be smaller, and of several processes' shares one
+        may be empty."""
 
 
 def make_batches(
@@ -48,13 +50,14 @@ def make_batches(
     train: bool,
     storage: Preprocessing | None = None,
     sampling: Sampling | None = None,
+    shard: Shard | None = None,
 ) -> Batches:
     """Batches of one split.
 
     Args:
         split: the images.
         preprocessing: what the model takes.
-        batch_size: images a batch.
+        batch_size: images a batch, over all processes.
         seed: start of the stream `order`.
         device: where batches are wanted.
         loading: path and workers.
@@ -62,6 +65,7 @@ def make_batches(
         storage: size at which images are kept before augmentation, where that differs
             (`training_storage`).
         sampling: how often an epoch of training shows each image; None for once.
+        shard: which part of every batch this process is given; all of it by default.
 
     Raises:
         ConfigError: a batch size larger than the training split.
@@ -81,6 +85,7 @@ def make_batches(
             train=train,
             reason=reason,
             sampling=sampling,
+            shard=shard,
         )
     return StreamingBatches(
         split,
@@ -92,6 +97,7 @@ def make_batches(
         workers=worker_count(loading),
         reason=reason,
         sampling=sampling,
+        shard=shard,
     )
 
 

@@ -8,28 +8,28 @@ erases one rectangle a batch: hence ours. A rectangle that would not fit is cut 
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 AREA = (0.02, 1 / 3)
 RATIO = (0.3, 3.3)
 
 
-def erase(
-    images: Float[Tensor, "batch channels rows columns"],
-    probability: float,
-    generator: torch.Generator,
-    noise: torch.Generator,
-) -> Float[Tensor, "batch channels rows columns"]:
-    """The images, changed in place where a rectangle was erased.
+Rectangles = tuple[Bool[Tensor, " batch"], Float[Tensor, "4 batch"]]
+
+
+def draw_rectangles(
+    batch: int, shape: tuple[int, int], probability: float, generator: torch.Generator
+) -> Rectangles:
+    """Which images lose a rectangle, and each image's first and last row and column (the last one outside).
 
     Args:
-        images: normalised.
+        batch: how many images.
+        shape: rows and columns of the images.
         probability: share of images that lose a rectangle, 0 to 1.
-        generator: of the CPU, for the rectangles.
-        noise: of the images' device, for their filling.
+        generator: of the CPU.
     """
-    batch, channels, rows, columns = images.shape
+    rows, columns = shape
     hit = torch.rand(batch, generator=generator) < probability
     area = rows * columns * torch.empty(batch).uniform_(*AREA, generator=generator)
     ratio = torch.empty(batch).uniform_(math.log(RATIO[0]), math.log(RATIO[1]), generator=generator).exp()
@@ -38,17 +38,30 @@ def erase(
     place = torch.rand(2, batch, generator=generator)
     top = ((rows - height + 1) * place[0]).floor()
     left = ((columns - width + 1) * place[1]).floor()
+    return hit, torch.stack([top, top + height, left, left + width])
+
+
+def erase(
+    images: Float[Tensor, "batch channels rows columns"],
+    rectangles: Rectangles,
+    noise: Float[Tensor, "hits channels rows columns"],
+) -> Float[Tensor, "batch channels rows columns"]:
+    """The images, changed in place where a rectangle was erased.
+
+    Args:
+        images: normalised.
+        rectangles: of `draw_rectangles`, for these images.
+        noise: what fills them, one picture for each image that is hit.
+    """
+    hit, box = rectangles
     which = hit.nonzero()[:, 0]
     if not len(which):
         return images
-    box = torch.stack([top, top + height, left, left + width])[:, which].to(images.device)
-    row = torch.arange(rows, device=images.device)[:, None]
-    column = torch.arange(columns, device=images.device)
+    box = box[:, which].to(images.device)
+    row = torch.arange(images.shape[2], device=images.device)[:, None]
+    column = torch.arange(images.shape[3], device=images.device)
     above, below, before, after = (edge[:, None, None] for edge in box)
     inside = (row >= above) & (row < below) & (column >= before) & (column < after)
     which = which.to(images.device)
-    filling = torch.randn(
-        (len(which), channels, rows, columns), generator=noise, device=images.device, dtype=images.dtype
-    )
-    images[which] = torch.where(inside[:, None], filling, images[which])
+    images[which] = torch.where(inside[:, None], noise, images[which])
     return images

@@ -25,6 +25,7 @@ from vitreous.data.memory import device_bytes
 from vitreous.data.order import BatchOrder
 from vitreous.data.preprocessing import Preprocessing
 from vitreous.data.sampling import Sampling
+from vitreous.data.shard import Shard
 from vitreous.data.threads import in_threads
 
 logger = logging.getLogger("vitreous")
@@ -43,6 +44,7 @@ class ResidentBatches:
         train: shuffled and endless; else only `all` is of use.
         reason: why this path was taken.
         sampling: how often an epoch shows each image; None for once.
+        shard: which part of every batch is handed out; all of it by default.
     """
 
     path = "resident"
@@ -58,11 +60,15 @@ class ResidentBatches:
         train: bool,
         reason: str = "asked for",
         sampling: Sampling | None = None,
+        shard: Shard | None = None,
     ) -> None:
         self.reason = reason
         self._batch_size = batch_size
         self._device = device
-        self._order = BatchOrder(len(split), batch_size, seed, sampling or Sampling()) if train else None
+        self._shard = shard or Shard()
+        self._order = (
+            BatchOrder(len(split), batch_size, seed, sampling or Sampling(), self._shard) if train else None
+        )
         self._images, rows = decoded(split, preprocessing, share=train)
         self._labels = torch.from_numpy(split.labels).to(device)
         if device.type != "cpu" and self._images[0].nbytes * len(rows) <= device_bytes(device) // 2:
@@ -88,9 +94,10 @@ class ResidentBatches:
             epoch, inside = epoch + 1, 0
 
     def all(self) -> Iterator[Batch]:
-        """Every image once, in order; the last batch may be smaller."""
+        """Every image once, in order; the last batch may be smaller, and of several processes' shares one
+        may be empty."""
         for index in torch.arange(len(self._labels), device=self._device).split(self._batch_size):
-            yield self._batch(index)
+            yield self._batch(index.tensor_split(self._shard.size)[self._shard.rank])
 
     def _batch(self, index: Tensor) -> Batch:
         rows = self._rows[index.to(self._rows.device)]

@@ -20,6 +20,7 @@ from vitreous.data.loading import Loading
 from vitreous.data.order import BatchOrder
 from vitreous.data.preprocessing import Preprocessing
 from vitreous.data.sampling import Sampling
+from vitreous.data.shard import Shard
 from vitreous.data.threads import cores
 from vitreous.errors import ConfigError, DataError
 
@@ -43,6 +44,7 @@ class StreamingBatches:
         workers: int,
         reason: str = "asked for",
         sampling: Sampling | None = None,
+        shard: Shard | None = None,
     ) -> None:
         self.reason = reason
         self.workers = workers
@@ -50,7 +52,10 @@ class StreamingBatches:
         self._labels = torch.from_numpy(split.labels)
         self._batch_size = batch_size
         self._device = device
-        self._order = BatchOrder(len(split), batch_size, seed, sampling or Sampling()) if train else None
+        self._shard = shard or Shard()
+        self._order = (
+            BatchOrder(len(split), batch_size, seed, sampling or Sampling(), self._shard) if train else None
+        )
 
     @property
     def steps_per_epoch(self) -> int:
@@ -65,10 +70,11 @@ class StreamingBatches:
         yield from self._load(self._order.from_step(step))
 
     def all(self) -> Iterator[Batch]:
-        """Every image once, in order; the last batch may be smaller."""
+        """Every image once, in order; the last batch may be smaller, and of several processes' shares one
+        may be empty."""
         rows = np.arange(len(self._labels))
         starts = range(0, len(rows), self._batch_size)
-        yield from self._load(rows[at : at + self._batch_size] for at in starts)
+        yield from self._load(self._shard.part(rows[at : at + self._batch_size]) for at in starts)
 
     def _load(self, batches: Iterable[np.ndarray]) -> Iterator[Batch]:
         loader: DataLoader[Loaded] = DataLoader(
@@ -116,6 +122,11 @@ class _Images(Dataset[Loaded]):
             images = [self._preprocessing.fit(self._split.image(int(i))) for i in rows]
         except DataError as error:
             return str(error), np.asarray(rows)
+        if not images:
+            fit = self._preprocessing
+            return torch.empty(0, fit.channels, fit.height, fit.width, dtype=torch.uint8), np.empty(
+                0, np.int64
+            )
         return torch.stack(images), np.asarray(rows)
 
 
