@@ -27,6 +27,7 @@ def settings_from(arguments: Mapping[str, Any]) -> TrainSettings:
     """
     given = dict(arguments)
     settings = given.pop("settings", None)
+    given.pop("config", None)  # its values are among the others by now: `filled_from_config`
     data = given.get("data")
     if settings is not None:
         if data is not None:
