@@ -19,6 +19,7 @@ VERBS = {
     "evaluate": "measure a trained model: accuracy, table by class, confusion, worst mistakes",
     "predict": "name what is on pictures",
     "models": "list the models that can be trained, or show one",
+    "recipes": "list the training recipes of the papers and ours, show one, or copy it to edit",
     "convert": "turn weights that a paper's authors released into a model",
     "selftest": "prove on this machine that an interrupted training continues exactly",
 }
