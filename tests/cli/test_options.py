@@ -226,7 +226,7 @@ def test_the_help_of_train_shows_every_setting_with_its_default(capsys: pytest.C
         "--data DATA … ", "--model MODEL ", "-o, --out OUT ", "--epochs N|auto ", "--time TIME ",
         "--batch-size N|auto ", "--lr X|auto ", "--seed N ", "--precision auto|float32|bfloat16|float16 ",
         "--device DEVICE ", "--image-size ", "--compile, --no-compile ", "--recipe.ema, --recipe.no-ema ",
-        "--recipe.betas X X ", "-c, --config RECIPE|FILE … ", "--print-config ", "--json ",
+        "--recipe.betas X X|auto ", "-c, --config RECIPE|FILE … ", "--print-config ", "--json ",
     ):  # fmt: skip
         assert plain in text, plain
     for key in settings_types(TrainSettings):

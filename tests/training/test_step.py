@@ -65,8 +65,24 @@ def test_a_step_draws_the_same_whatever_was_drawn_before(tiny_config):
     assert not torch.equal(first.backward(batch(), 6), second.backward(batch(), 5))
 
 
-def test_what_is_stored_and_loaded_goes_on_bit_for_bit(tiny_config):
-    recipe = Recipe(dropout=0.1)
+OPTIMIZERS = (
+    "adamw",
+    "muon",
+    "sgd",
+    "momentum",
+    "lion",
+    "lamb",
+    "nadamw",
+    "adan",
+    "adafactor",
+    "mars",
+    "radamw",
+)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_what_is_stored_and_loaded_goes_on_bit_for_bit(tiny_config, optimizer: str):
+    recipe = Recipe(dropout=0.1, optimizer=optimizer, layer_decay=0.8)
     straight, before = make(tiny_config, recipe), make(tiny_config, recipe)
     for number in range(6):
         straight.backward(batch(number), number)

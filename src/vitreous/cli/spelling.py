@@ -64,7 +64,7 @@ def spell(
             several += [value] if equals else _values(rest)
             if not several:
                 raise ConfigError(f"{name} needs a value: {described(types[key])}")
-        elif is_tuple(types[key]) and not equals:
+        elif is_tuple(types[key]) and not equals and not (rest and rest[0] in choices(types[key])):
             options.append(f"--{key}=[{','.join(_values(rest)).strip('[]')}]")
         elif equals:
             options.append(f"--{key}={value}")

@@ -59,7 +59,7 @@ def is_flag(hint: Any) -> bool:
 
 def is_tuple(hint: Any) -> bool:
     """Whether a setting takes a fixed number of values."""
-    return get_origin(hint) is tuple
+    return get_origin(hint) is tuple or any(is_tuple(each) for each in _members(hint))
 
 
 def is_text(hint: Any) -> bool:
@@ -81,7 +81,7 @@ def choices(hint: Any) -> tuple[str, ...]:
 
 def described(hint: Any) -> str:
     """What a setting expects, for an error message: `a whole number or auto`."""
-    if is_tuple(hint):
+    if get_origin(hint) is tuple:
         return "a pair of numbers" if len(get_args(hint)) == 2 else f"a list of {len(get_args(hint))} numbers"
     if is_list(hint):
         return "a list of texts"
@@ -96,7 +96,7 @@ def described(hint: Any) -> str:
 
 def metavar(hint: Any, name: str) -> str:
     """What stands for the value of a setting in the help: `N|auto`, `FILE`."""
-    if is_tuple(hint):
+    if get_origin(hint) is tuple:
         return " ".join("X" for _ in get_args(hint))
     if is_list(hint):
         return f"{name.upper()} …"

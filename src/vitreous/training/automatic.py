@@ -7,7 +7,8 @@ nothing that is timed here, so that the same data on the same machine always giv
     precision    bfloat16 where the hardware has it (CPU: AMX or AVX-512 BF16), else float32
     compile      where it gains more than it costs: CPUs with AMX and GPUs, on runs long enough
     batch size   about 20 steps an epoch, a power of two, 16 to 128 (CPU) or 512 (GPU)
-    lr           2e-3 · √(batch / 64), at most 2e-3: noise of Adam scales with the root (Malladi et al. 2022)
+    lr           2e-3 · √(batch / 64), at most 2e-3: noise of Adam scales with the root (Malladi et al. 2022);
+                 other optimizers in `optimizer_names.py`
     epochs       2500 / √images on a CPU, five times as many on a GPU, 10 to 300
 """
 
@@ -21,6 +22,7 @@ from vitreous.data.images import ImageData
 from vitreous.errors import ConfigError
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.training.machine import Machine
+from vitreous.training.optimizer_names import choose_moments, peak_lr
 from vitreous.training.recipe import Recipe
 from vitreous.training.settings import TrainSettings
 from vitreous.training.time_budget import parse_time
@@ -177,12 +179,11 @@ def choose_lr(settings: TrainSettings, batch_size: int, reasons: Reasons) -> flo
     """Peak learning rate.
 
     Raises:
-        ConfigError: not above zero.
+        ConfigError: not above zero, or not given for an optimizer without a rule.
     """
 
     def automatic() -> tuple[float, str]:
-        lr = float(f"{min(2e-3, 2e-3 * math.sqrt(batch_size / 64)):.2g}")
-        return lr, f"2e-3 × √({batch_size} / 64), at most 2e-3"
+        return peak_lr(settings.recipe.optimizer, batch_size)
 
     lr = reasons.choose("lr", settings.lr, automatic)
     if not lr > 0 or not math.isfinite(lr):
@@ -231,7 +232,8 @@ def choose_recipe(recipe: Recipe, config: VisionTransformer, data: ImageData, re
             "a mirrored letter is another one" if data.writing else "not known to be writing",
         ),
     )
-    return dataclasses.replace(recipe, crop=crop, padding=padding, flip=flip)  # type: ignore[arg-type]
+    recipe = dataclasses.replace(recipe, crop=crop, padding=padding, flip=flip)  # type: ignore[arg-type]
+    return choose_moments(recipe)
 
 
 def choose_ema_decay(recipe: Recipe, total_steps: int, reasons: Reasons) -> Recipe:

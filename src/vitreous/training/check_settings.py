@@ -2,6 +2,7 @@
 
 from vitreous.errors import ConfigError
 from vitreous.training.on_track import load_curve
+from vitreous.training.optimizer_names import check_optimizer
 from vitreous.training.settings import TrainSettings
 from vitreous.training.time_budget import parse_time
 
@@ -31,6 +32,7 @@ def check_settings(settings: TrainSettings) -> None:
     if settings.reference is not None:
         load_curve(settings.reference)
     recipe = settings.recipe
+    check_optimizer(recipe)
     shares = ("warmup", "final_lr", "label_smoothing")
     for name in shares:
         if not 0 <= getattr(recipe, name) <= 1:

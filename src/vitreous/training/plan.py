@@ -77,7 +77,9 @@ class Plan:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Plan":
         """Inverse of `to_json`."""
-        recipe = values["recipe"] | {"betas": tuple(values["recipe"]["betas"])}
+        recipe: dict[str, Any] = {
+            key: tuple(each) if isinstance(each, list) else each for key, each in values["recipe"].items()
+        }
         return cls(
             **values
             | {

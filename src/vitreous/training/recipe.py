@@ -12,10 +12,16 @@ class Recipe:
     first step, printed with the reason, and frozen in the first checkpoint.
 
     Args:
-        weight_decay: decoupled decay of AdamW; biases, norms, class tokens and position tables have none.
-        betas: AdamW's two moment decays.
+        optimizer: `adamw`, `sgd`, `momentum` (SGD without Nesterov's), `muon`, `lion`, `lamb` or another name
+            of timm's.
+        weight_decay: decay of weights; biases, norms, class tokens and position tables have none.
+        layer_decay: factor of the learning rate for each layer away from the head (above 0, 1 for none).
+        betas: moment decays of AdamW and its like; `auto` is the optimizer's own, AdamW's 0.9 and 0.999.
+        momentum: of SGD and Muon (0 to 1); `auto` is 0.9, Muon's 0.95.
+        muon_lr_scale: learning rate of the weights that Muon moves, as a multiple of `lr`.
+        schedule: how the learning rate falls after the warm-up.
         warmup: share of all steps spent raising the learning rate linearly from near zero (0 to 1).
-        final_lr: learning rate at the end of the cosine, as a share of the peak.
+        final_lr: learning rate at the end, as a share of the peak.
         accumulate: micro-batches of one optimizer step; the batch size counts all of them.
         clip_norm: largest gradient norm, 0 for no clipping.
         label_smoothing: 0 to 1.
@@ -41,8 +47,13 @@ class Recipe:
         ema_decay: decay per step; `auto` averages over about the last twentieth of the run.
     """
 
+    optimizer: str = "adamw"
     weight_decay: float = 0.05
-    betas: tuple[float, float] = (0.9, 0.999)
+    layer_decay: float = 1.0
+    betas: tuple[float, float] | Literal["auto"] = "auto"
+    momentum: float | Literal["auto"] = "auto"
+    muon_lr_scale: float = 1.0
+    schedule: Literal["cosine", "linear"] = "cosine"
     warmup: float = 0.1
     final_lr: float = 0.01
     accumulate: int = 1

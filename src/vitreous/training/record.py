@@ -34,6 +34,7 @@ def decisions(plan: Plan, counted: Cost) -> Iterator[str]:
         ("loading.path", plan.loading_path),
         ("batch_size", f"{plan.batch_size}, {plan.steps_per_epoch} steps an epoch"),
         ("epochs", f"{plan.epochs:.4g}, {plan.total_steps:,} steps"),
+        *([("recipe.optimizer", recipe.optimizer)] if recipe.optimizer != "adamw" else []),
         ("lr", f"{plan.lr:.2g}"),
         ("recipe.crop", f"{recipe.crop}" + (f", {recipe.padding} px" if recipe.crop == "pad" else "")),
         ("recipe.flip", "on" if recipe.flip else "off"),

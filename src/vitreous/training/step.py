@@ -1,7 +1,7 @@
-"""One optimizer step: forward, backward, clip, AdamW, average.
+"""One optimizer step: forward, backward, clip, update, average.
 
 The pieces are torch's: autocast, `GradScaler` (float16 only; bfloat16 has float32's range and needs none),
-`clip_grads_with_norm_`, fused AdamW, `AveragedModel` for the exponential moving average
+`clip_grads_with_norm_`, its optimizers, `AveragedModel` for the exponential moving average
 
     w̄ ← d·w̄ + (1 − d)·w        after every step, beginning as a copy of the first w
 
@@ -64,7 +64,11 @@ class TrainStep:
         self.precision = precision
         self.optimizer = make_optimizer(model, recipe, lr=lr)
         self.schedule = Schedule(
-            self.optimizer, total_steps=total_steps, warmup=recipe.warmup, final_lr=recipe.final_lr
+            self.optimizer,
+            total_steps=total_steps,
+            warmup=recipe.warmup,
+            final_lr=recipe.final_lr,
+            shape=recipe.schedule,
         )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "float16")
         self.average: AveragedModel | None = None
@@ -115,7 +119,7 @@ class TrainStep:
     @property
     def lr(self) -> float:
         """Learning rate of the newest step."""
-        return float(self.optimizer.param_groups[0]["lr"])
+        return self.schedule.lr
 
     def weights(self) -> dict[str, Weights]:
         """State dictionaries `model` and, where there is an average, `ema`; not copies."""
