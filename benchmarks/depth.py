@@ -11,11 +11,10 @@ channels, Fashion-MNIST at 28 pixels):
     1008         28 blocks × 36 turns, one projection in each block
     1008-mixed   the same with mixed depth
 
-For each run: training loss, test accuracy (images that were read once, at the end), steps until the first loss
-or gradient that was not finite (the loop stops there), the gradient norm of a step (from `metrics.jsonl`), and
-the norm of the loss's gradient at the output of every application, at the start and at the end: what a hundred
-layers do to a signal. The last line has every run as JSON; --keep NAME writes benchmarks/results/NAME.md, .json
-and .png.
+For each run: training loss, test accuracy (images that were read once, at the end), whether a loss or gradient
+was ever not finite (the loop stops there), the gradient norm of a step (from `metrics.jsonl`), and the norm of
+the loss's gradient at the output of every application, at the start and at the end: what a hundred layers do to
+a signal. The last line says what was run; --keep NAME writes benchmarks/results/NAME.md, NAME.json and NAME.png.
 
     python benchmarks/depth.py --data train.parquet --test test.parquet --seeds 0 1 2 --keep depth
 """
@@ -147,7 +146,7 @@ def train_once(variant: str, seed: int, arguments: argparse.Namespace) -> dict[s
         "diverged": None,
         "test_top1": scored.metrics["test/top1"],
         "train_loss": [each["train/loss"] for each in events if "train/loss" in each][-1],
-        "first_loss": [each["train/loss"] for each in events if "train/loss" in each][0],
+        "first_loss": next(each["train/loss"] for each in events if "train/loss" in each),
         "grad_norm_median": statistics.median(norms),
         "grad_norm_largest": max(norms),
         "step_s": statistics.median(each["time/step_s"] for each in events if "time/step_s" in each),
@@ -187,7 +186,8 @@ def table(runs: list[dict[str, Any]]) -> str:
         first = mine[0]
         cells = [
             f"`{variant}`", f"{first['applications']}", f"{first['parameters']:,}",
-            f"{first['macs'] / 1e6:.1f}", f"{first['steps']}", f"{len(mine)}", f"{len(mine) - len(done)} runs",
+            f"{first['macs'] / 1e6:.1f}", f"{first['steps']}", f"{len(mine)}",
+            f"{len(mine) - len(done)} runs",
         ]  # fmt: skip
         if done:
             start = statistics.median(decay(run["gradients_at_start"]) for run in done)
@@ -263,7 +263,7 @@ def main() -> None:
         kept.with_suffix(".md").write_text(text)
         kept.with_suffix(".json").write_text(json.dumps(record) + "\n")
         draw(runs, kept.with_suffix(".png"))
-    print(json.dumps({"data": names, "variants": len(set(run["variant"] for run in runs))}))
+    print(json.dumps({"data": names, "variants": len({run["variant"] for run in runs})}))
 
 
 if __name__ == "__main__":
