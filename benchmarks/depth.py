@@ -11,10 +11,11 @@ channels, Fashion-MNIST at 28 pixels):
     1008         28 blocks × 36 turns, one projection in each block
     1008-mixed   the same with mixed depth
 
-For each run: training loss, test accuracy (images that were read once, at the end), whether a loss or gradient
-was ever not finite (the loop stops there), the gradient norm of a step (from `metrics.jsonl`), and the norm of
-the loss's gradient at the output of every application, at the start and at the end: what a hundred layers do to
-a signal. The last line says what was run; --keep NAME writes benchmarks/results/NAME.md, NAME.json and NAME.png.
+For each run: training loss, test accuracy (images that were read once, at the end), whether a loss or
+gradient was ever not finite (the loop stops there), the gradient norm of a step (from `metrics.jsonl`), and
+the norm of the loss's gradient at the output of every application, at the start and at the end: what a
+hundred layers do to a signal. The last line says what was run; --keep NAME writes
+benchmarks/results/NAME.md, NAME.json and NAME.png.
 
     python benchmarks/depth.py --data train.parquet --test test.parquet --seeds 0 1 2 --keep depth
 """

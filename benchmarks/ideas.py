@@ -1,8 +1,8 @@
 """One small host and one idea at a time, paired over seeds: what does each idea change, all else equal?
 
 The host is a plain vision transformer for 32 pixels: patches of 4, 64 tokens of 96 channels, six layers,
-three heads, feed-forward ratio 2, a learned position added once, the mean of the tokens read. Each row changes
-one thing and nothing else; recipe, data, order, augmentation and seeds are the host's:
+three heads, feed-forward ratio 2, a learned position added once, the mean of the tokens read. Each row
+changes one thing and nothing else; recipe, data, order, augmentation and seeds are the host's:
 
     base                the host
     lape                position with a norm of its own in every layer (LaPE)
@@ -14,8 +14,8 @@ one thing and nothing else; recipe, data, order, augmentation and seeds are the 
     eit                 a share of the channels, falling with depth, through a depthwise convolution (EIT)
 
 A difference is that of two runs with the same seed; its interval is Student's, 95 %, over the seeds. The
-budget is equal in *images*, not in time: cost stands beside it. The test images are read once, at the end. The
-last line has every run as JSON; --keep NAME writes benchmarks/results/NAME.md and NAME.json.
+budget is equal in *images*, not in time: cost stands beside it. The test images are read once, at the end.
+The last line has every run as JSON; --keep NAME writes benchmarks/results/NAME.md and NAME.json.
 
     python benchmarks/ideas.py --data train.parquet --test test.parquet --epochs 4 --seeds 0 1 2 --keep ideas
 """
