@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image
 
 from vitreous.data.cache import content_key
-from vitreous.data.records import SPLIT_NAMES, Records, Source
+from vitreous.data.records import Records, Source
+from vitreous.data.split_names import SPLIT_NAMES
 from vitreous.errors import DataError
 
 ENDINGS = (

@@ -17,7 +17,10 @@ class Loading:
         val_share: share of the training images cut off for validation where no such split is given
             (stratified; 0 to 1).
         limit: use at most this many training images (stratified), for trying things out.
-        label_column: column of a parquet file that holds the label, where there are several.
+        label_column: column (of .json in WebDataset shards: field) that holds the label, where there are
+            several.
+        class_names: file with the class names of WebDataset shards by number, a JSON list or one a line;
+            by default `classes.json` beside the shards.
         download: let torchvision fetch a `torch/<name>` set that is not there yet; nothing else uses
             the network.
     """
@@ -29,4 +32,5 @@ class Loading:
     val_share: float = 0.1
     limit: int | None = None
     label_column: str | None = None
+    class_names: str | None = None
     download: bool = False

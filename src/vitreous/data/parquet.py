@@ -13,7 +13,6 @@ import glob
 import io
 import logging
 import os
-import re
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,7 +26,8 @@ from PIL import Image
 
 from vitreous.data.cache import cache_folder, content_key, keep
 from vitreous.data.parquet_columns import find_columns
-from vitreous.data.records import SPLIT_NAMES, Records, Source
+from vitreous.data.records import Records, Source
+from vitreous.data.split_names import by_split
 from vitreous.errors import DataError
 
 logger = logging.getLogger("vitreous")
@@ -207,27 +207,8 @@ def parquet(files: Sequence[tuple[Path, Path]], label_column: str | None = None)
     Raises:
         DataError: no image or label column, or file names that do not tell the split.
     """
-    groups: dict[str, list[Path]] = {}
-    for path, base in files:
-        groups.setdefault(_split_of(path, base), []).append(path)
-    if "all" in groups and len(groups) > 1:
-        named = next(split for split in groups if split != "all")
-        raise DataError(
-            f"{groups['all'][0]}: its name does not say which split it is, while "
-            f"{groups[named][0].name} is {named}; put train, validation or test into every file name"
-        )
     parts: dict[str, Records] = {
-        split: ParquetRecords(paths, label_column) for split, paths in sorted(groups.items())
+        split: ParquetRecords(paths, label_column) for split, paths in by_split(list(files)).items()
     }
     names = set(next(iter(parts.values())).names)
     return Source(parts=parts, writing=names == set("0123456789"))
-
-
-def _split_of(path: Path, base: Path) -> str:
-    for name in (path.stem, *reversed(path.parent.relative_to(base).parts)):
-        splits = {SPLIT_NAMES[word] for word in re.split(r"[^a-z]+", name.lower()) if word in SPLIT_NAMES}
-        if len(splits) > 1:
-            raise DataError(f"{path}: '{name}' names several splits; use one of train, validation, test")
-        if splits:
-            return splits.pop()
-    return "all"

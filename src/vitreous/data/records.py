@@ -11,16 +11,6 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
-
 
 class Records(Protocol):
     """Labelled images that can be opened by number."""

@@ -1,4 +1,4 @@
-"""Which source a data argument names: digits, a torchvision set, a folder, or parquet files.
+"""Which source a data argument names: digits, a torchvision set, a folder, parquet files, tars, shards.
 
 A path that leads nowhere is answered with the nearest thing that is there.
 """
@@ -21,6 +21,14 @@ def find_source(given: Sequence[str], loading: Loading) -> Source:
     if not given or not all(given):
         raise ConfigError("no data given; a folder, parquet files, torch/<name> or digits works")
     first = given[0]
+    if all(each.startswith("wds:") for each in given):
+        from vitreous.data.tar_shards import tar_shards
+
+        return tar_shards(given, loading)
+    if all(each.endswith(".tar") and Path(each).is_file() for each in given):
+        from vitreous.data.tar_folder import tar_folder
+
+        return tar_folder([Path(each) for each in given])
     if len(given) == 1 and first == "digits":
         from vitreous.data.digits import digits
 
