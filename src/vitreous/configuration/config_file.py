@@ -137,7 +137,9 @@ def _from_the_file(value: Any, several: bool, folder: Path) -> Any:
 
 
 def _beside(name: str, folder: Path) -> str:
-    is_path = name not in _NOT_A_PATH and not name.startswith("torch/") and "://" not in name
+    if name.startswith("wds:"):
+        return f"wds:{folder / name.removeprefix('wds:')}"
+    is_path = name not in _NOT_A_PATH and not name.startswith(("torch/", "hf:")) and "://" not in name
     return str(folder / name) if is_path else name
 
 

@@ -12,6 +12,8 @@ class Loading:
         path: `resident` decodes the whole data set once to uint8 and augments batches on the device;
             `streaming` decodes in worker processes; `auto` takes resident where it fits in memory.
         workers: worker processes of the streaming path; `auto` is one less than the cores, 1 to 8.
+        order: `full` shuffles all training images in every epoch; `shards` goes through the tars or shards
+            in random order, eight at a time shuffled together, which reads a network disk faster.
         skip_unreadable: leave out images that cannot be decoded, and list them, instead of stopping.
         allow_missing_classes: accept a validation split that lacks classes of the training split.
         val_share: share of the training images cut off for validation where no such split is given
@@ -27,6 +29,7 @@ class Loading:
 
     path: Literal["auto", "resident", "streaming"] = "auto"
     workers: int | Literal["auto"] = "auto"
+    order: Literal["full", "shards"] = "full"
     skip_unreadable: bool = False
     allow_missing_classes: bool = False
     val_share: float = 0.1

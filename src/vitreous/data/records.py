@@ -1,6 +1,6 @@
 """What a source of images offers: labels at once, pixels one at a time.
 
-A source (`folder`, `parquet`, `torch_sets`, `digits`) turns the data argument into `Source.parts`, one
+A source (`folder`, `parquet`, `tar_folder`, `digits`, …) turns the data argument into `Source.parts`, one
 `Records` a split as the source names them, or a single part `all` where it names none. Class maps, cuts
 and scans are made from that, the same way for all sources.
 """
@@ -13,7 +13,10 @@ from PIL import Image
 
 
 class Records(Protocol):
-    """Labelled images that can be opened by number."""
+    """Labelled images that can be opened by number.
+
+    Those that lie in tars also have `shards`, int32 (n,): which tar each is in.
+    """
 
     names: tuple[str, ...]
     """Class names as the source spells them, in its order."""

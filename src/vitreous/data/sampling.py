@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from vitreous.data.shard_order import permutation_by_shards
 from vitreous.errors import ConfigError
 
 
@@ -24,10 +25,12 @@ class Sampling:
     Args:
         repeats: times that an image stands in its batch, 1 to the batch size.
         labels: class of each image, where each class is to be equally likely; None for each image.
+        shards: the shard that each image lies in, where reads are to stay together; None for full shuffling.
     """
 
     repeats: int = 1
     labels: np.ndarray | None = field(default=None, compare=False)
+    shards: np.ndarray | None = field(default=None, compare=False)
 
     def check(self, batch_size: int) -> None:
         """Raises ConfigError where the copies of an image do not fit into a batch."""
@@ -47,10 +50,12 @@ class Sampling:
         """
         samples = steps * batch_size
         different = -(-samples // self.repeats)
-        if self.labels is None:
-            order = generator.permutation(images)[:different]
-        else:
+        if self.labels is not None:
             order = _balanced(generator, self.labels, different)
+        elif self.shards is not None:
+            order = permutation_by_shards(generator, self.shards)[:different]
+        else:
+            order = generator.permutation(images)[:different]
         if self.repeats == 1:
             return order.reshape(steps, batch_size)
         batches = np.repeat(order, self.repeats)[:samples].reshape(steps, batch_size)

@@ -10,6 +10,7 @@ from vitreous.data.batches import Batches, make_batches
 from vitreous.data.images import ImageData
 from vitreous.data.loading import Loading
 from vitreous.data.sampling import Sampling
+from vitreous.data.shard_order import shards_for_order
 from vitreous.data.statistics import training_storage
 from vitreous.data.streams import stream_seed
 from vitreous.models.vision_transformer import build
@@ -95,7 +96,7 @@ def make_train_batches(plan: Plan, data: ImageData, loading: Loading) -> Batches
         loading=_as_planned(plan, loading),
         train=True,
         storage=training_storage(plan.preprocessing, plan.recipe.crop),
-        sampling=Sampling(plan.recipe.repeats, labels),
+        sampling=Sampling(plan.recipe.repeats, labels, shards_for_order(split, loading)),
     )
 
 

@@ -33,6 +33,10 @@ def check_settings(settings: TrainSettings) -> None:
         load_curve(settings.reference)
     recipe = settings.recipe
     check_optimizer(recipe)
+    if settings.loading.order == "shards" and recipe.balance == "sampler":
+        raise ConfigError(
+            "loading.order shards and recipe.balance sampler are two orders; full or weights works"
+        )
     shares = ("warmup", "final_lr", "label_smoothing")
     for name in shares:
         if not 0 <= getattr(recipe, name) <= 1:

@@ -201,8 +201,10 @@ def _newest_unfinished(settings: TrainSettings) -> Path | None:
 
 def _new_path(settings: TrainSettings) -> Path:
     model = "model" if settings.model.lstrip().startswith("{") else Path(settings.model).stem
-    first = settings.data[0].rstrip("/").split("://")[-1]
-    data = Path(first).name if not any(each in first for each in "*?[") else Path(first).parent.name
+    first = settings.data[0].rstrip("/").split("://")[-1].removeprefix("wds:")
+    data = (
+        Path(first).name if not any(each in first for each in "*?[{") else Path(first).parent.name or "shards"
+    )
     name = "".join(each if each.isalnum() or each in "_-." else "_" for each in f"{model}-{Path(data).stem}")
     path = runs_folder() / f"{redact(name)}-{datetime.now():%y%m%d-%H%M%S}"
     free, number = path, 2
