@@ -2,7 +2,8 @@
 
 crop and flip (`crop.py`) → RandAugment → normalise → random erasing (`erase.py`) → mixup or cutmix.
 
-RandAugment, MixUp and CutMix are torchvision's v2 transforms. Its RandAugment draws one set of
+RandAugment, MixUp and CutMix are torchvision's v2 transforms (timm's increasing RandAugment:
+`increasing_augment.py`). RandAugment draws one set of
 operations for all that it is given, so the batch is cut into chunks and each chunk draws its own: more
 variety than one draw a batch, and a few dozen calls instead of one an image.
 
@@ -26,6 +27,7 @@ from torchvision.transforms import v2
 
 from vitreous.data.crop import draw_windows, resized, shifted
 from vitreous.data.erase import draw_rectangles, erase
+from vitreous.data.increasing_augment import IncreasingRandAugment
 from vitreous.data.preprocessing import Preprocessing
 from vitreous.data.shard import Shard
 from vitreous.data.streams import stream_seed
@@ -51,10 +53,13 @@ class Augmentation:
         flip: mirror half of the images left to right.
         randaugment: operations an image, 0 for none.
         randaugment_magnitude: strength, 0 to 30.
+        randaugment_set: `plain` is torchvision's, `increasing` timm's.
+        randaugment_std: standard deviation of the strength of the `increasing` set.
         erasing: probability of random erasing, 0 to 1.
         mixup: alpha of mixup, 0 for none.
         cutmix: alpha of cutmix, 0 for none.
         mix_probability: share of batches that are mixed.
+        mix_steps: batches are mixed up to this step; None for all.
         shard: which rows of the batches are handed in; all of them by default. Where batches are mixed, the
             image before comes first.
 
@@ -75,10 +80,13 @@ class Augmentation:
         flip: bool = False,
         randaugment: int = 0,
         randaugment_magnitude: int = 5,
+        randaugment_set: str = "plain",
+        randaugment_std: float = 1.5,
         erasing: float = 0.0,
         mixup: float = 0.0,
         cutmix: float = 0.0,
         mix_probability: float = 1.0,
+        mix_steps: int | None = None,
         shard: Shard | None = None,
     ) -> None:
         if crop not in ("pad", "resized", "none"):
@@ -87,6 +95,7 @@ class Augmentation:
             ("padding", padding, min(size)),
             ("randaugment", randaugment, 16),
             ("randaugment_magnitude", randaugment_magnitude, 30),
+            ("randaugment_std", randaugment_std, 30),
             ("erasing", erasing, 1),
             ("mixup", mixup, 100),
             ("cutmix", cutmix, 100),
@@ -107,9 +116,12 @@ class Augmentation:
         self._erasing = erasing
         self._classes = classes
         self._mix_probability = mix_probability
-        self._randaugment = (
-            v2.RandAugment(num_ops=randaugment, magnitude=randaugment_magnitude) if randaugment else None
-        )
+        self._mix_steps = mix_steps
+        self._randaugment: v2.RandAugment | None = None
+        if randaugment and randaugment_set == "increasing":
+            self._randaugment = IncreasingRandAugment(randaugment, randaugment_magnitude, randaugment_std)
+        elif randaugment:
+            self._randaugment = v2.RandAugment(num_ops=randaugment, magnitude=randaugment_magnitude)
         mixes = [
             kind(alpha=alpha, num_classes=classes)
             for kind, alpha in ((v2.MixUp, mixup), (v2.CutMix, cutmix))
@@ -153,7 +165,7 @@ class Augmentation:
             result = self._preprocessing.normalize(images)
             if self._erasing:
                 result = self._erased(result, places, seed)
-            return self._mixed(result, labels, seed)
+            return self._mixed(result, labels, seed, mixing=self._mix_steps is None or step < self._mix_steps)
 
     def _cropped(self, images: Tensor, places: Tensor, seed: int) -> Tensor:
         generator, batch, device = _seeded(seed, CROPS), self._whole(places), images.device
@@ -196,12 +208,12 @@ class Augmentation:
         filling = torch.cat(noise) if noise else images[:0]
         return erase(images, (hit[places], box[:, places]), filling)
 
-    def _mixed(self, images: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    def _mixed(self, images: Tensor, labels: Tensor, seed: int, *, mixing: bool) -> tuple[Tensor, Tensor]:
         extra = self._shard.extra
         if self._mix is None:
             return images[extra:], labels[extra:]
         _seeded(seed, MIXING)
-        if torch.rand(()) < self._mix_probability:
+        if torch.rand(()) < self._mix_probability and mixing:
             images, targets = self._mix(images, labels)
         else:
             targets = torch.nn.functional.one_hot(labels, self._classes).to(torch.float32)

@@ -76,10 +76,13 @@ def make_augmentation(plan: Plan) -> Augmentation:
         flip=bool(recipe.flip),
         randaugment=recipe.randaugment,
         randaugment_magnitude=recipe.randaugment_magnitude,
+        randaugment_set=recipe.randaugment_set,
+        randaugment_std=recipe.randaugment_std,
         erasing=recipe.erasing,
         mixup=recipe.mixup,
         cutmix=recipe.cutmix,
         mix_probability=recipe.mix_probability,
+        mix_steps=None if recipe.mix_epochs is None else recipe.mix_epochs * plan.steps_per_epoch,
     )
 
 

@@ -28,6 +28,7 @@ class Recipe:
         mixup: alpha of mixup's Beta distribution, 0 for none.
         cutmix: alpha of cutmix's Beta distribution, 0 for none.
         mix_probability: share of batches that are mixed (half by each where both are on).
+        mix_epochs: epochs after which batches are mixed no longer; null for none.
         repeats: times that an image stands in its batch, augmented differently each time; an epoch keeps its
             number of samples, so it shows fewer different images.
         balance: `weights` multiplies the loss of each class by the inverse of its frequency, `sampler` shows
@@ -38,7 +39,10 @@ class Recipe:
         smallest_crop: smallest share of the area that a `resized` crop keeps (0 to 1).
         flip: mirror half of the images left to right; `auto` is off for digits and other writing we know.
         randaugment: operations per image, 0 for none.
-        randaugment_magnitude: strength of each operation, 0 to 30.
+        randaugment_magnitude: strength of each operation, 0 to 30 (three times timm's figure).
+        randaugment_set: `plain` are torchvision's operations; `increasing` timm's `inc1`, each of which happens
+            with probability 1/2 when it is drawn.
+        randaugment_std: standard deviation of the strength of the `increasing` set, 0 to 30.
         erasing: probability that a rectangle of an image is replaced by noise (0 to 1).
         dropout: rate after projections and in feed-forward parts (0 to 1).
         attention_dropout: rate on attention maps and depthwise convolutions (0 to 1).
@@ -62,6 +66,7 @@ class Recipe:
     mixup: float = 0.2
     cutmix: float = 1.0
     mix_probability: float = 0.5
+    mix_epochs: int | None = None
     repeats: int = 1
     balance: Literal["none", "weights", "sampler"] = "none"
     crop: Literal["auto", "pad", "resized", "none"] = "auto"
@@ -70,6 +75,8 @@ class Recipe:
     flip: bool | Literal["auto"] = "auto"
     randaugment: int = 1
     randaugment_magnitude: int = 5
+    randaugment_set: Literal["plain", "increasing"] = "plain"
+    randaugment_std: float = 1.5
     erasing: float = 0.0
     dropout: float = 0.0
     attention_dropout: float = 0.0
