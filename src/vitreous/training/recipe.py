@@ -40,8 +40,8 @@ class Recipe:
         flip: mirror half of the images left to right; `auto` is off for digits and other writing we know.
         randaugment: operations per image, 0 for none.
         randaugment_magnitude: strength of each operation, 0 to 30 (three times timm's figure).
-        randaugment_set: `plain` are torchvision's operations; `increasing` timm's `inc1`, each of which happens
-            with probability 1/2 when it is drawn.
+        randaugment_set: `plain` holds torchvision's operations; `increasing` timm's `inc1`, which happen
+            with probability 1/2 when they are drawn.
         randaugment_std: standard deviation of the strength of the `increasing` set, 0 to 30.
         erasing: probability that a rectangle of an image is replaced by noise (0 to 1).
         dropout: rate after projections and in feed-forward parts (0 to 1).
