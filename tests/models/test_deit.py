@@ -5,13 +5,15 @@ import warnings
 import pytest
 import torch
 
+from vitreous.errors import ConfigError
 from vitreous.interop.rename import load_theirs, to_theirs
 from vitreous.models import build, config
-from vitreous.models.deit import deit, timm_names
+from vitreous.models.deit import deit, distilled, timm_names
 from vitreous.parts import ImageShape
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # timm's own imports
+    from timm.models.deit import VisionTransformerDistilled
     from timm.models.vision_transformer import VisionTransformer as TimmVisionTransformer
 
 
@@ -72,3 +74,34 @@ def test_gradients_equal_timms() -> None:
     assert len(named) == len(list(theirs.parameters()))
     for name, parameter in theirs.named_parameters():
         torch.testing.assert_close(named[name].grad, parameter.grad, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("size", "width", "heads", "parameters"),
+    [("tiny", 192, 3, 5_910_800), ("small", 384, 6, 22_436_432), ("base", 768, 12, 87_338_192)],
+)
+def test_the_distilled_sizes_equal_timms(size: str, width: int, heads: int, parameters: int) -> None:
+    torch.manual_seed(0)
+    described = config(f"deit_{size}_distilled")
+    theirs = VisionTransformerDistilled(patch_size=16, embed_dim=width, depth=12, num_heads=heads)
+    assert sum(each.numel() for each in build(described).parameters()) == parameters
+    check_equal(described, theirs, torch.randn(1, 3, 224, 224, dtype=torch.double))
+
+
+def test_the_two_heads_of_a_distilled_model_equal_timms_in_training() -> None:
+    torch.manual_seed(0)
+    described = config("deit_tiny_distilled", image_size=32, classes=5, depth=2)
+    theirs = VisionTransformerDistilled(img_size=32, num_classes=5, embed_dim=192, depth=2, num_heads=3)
+    check_equal(described, theirs, torch.randn(2, 3, 32, 32, dtype=torch.double))
+    ours = build(described).double()
+    load_theirs(ours, theirs.state_dict(), timm_names(described))
+    theirs.train()
+    theirs.set_distilled_training(True)
+    images = torch.randn(3, 3, 32, 32, dtype=torch.double)
+    for one, other in zip(ours.head.apart(ours.forward_features(images)), theirs(images), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
+
+
+def test_a_model_without_a_class_token_cannot_be_given_a_distillation_token() -> None:
+    with pytest.raises(ConfigError, match="distilled: a distillation token stands beside a ClassToken"):
+        distilled(config("cct_7_3x1"))

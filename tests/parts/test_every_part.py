@@ -21,6 +21,8 @@ from vitreous.parts import (
     ConvStem,
     DepthwiseConv,
     Description,
+    DistilledHead,
+    DistilledTokens,
     FeedForward,
     GridPool,
     GridTable,
@@ -79,6 +81,7 @@ PARTS = [
     Block((Mix(Attention(2)), FeedForward(2))),
     Block((FeedForward(2), Mix(Attention(2)))),
     ClassToken(),
+    DistilledTokens(),
     NoPrefix(),
     AddPosition(LearnedTable()),
     AddPosition(GridTable((3, 3))),
@@ -124,6 +127,7 @@ HEADS = [
     MeanHead(7),
     MeanHead(7, norm_each=False),
     SequencePoolHead(7),
+    DistilledHead(7),
 ]
 
 
@@ -240,7 +244,8 @@ def test_export_of_a_stem_equals_eager(stem: Stem, without_shape_checks: None) -
 
 @pytest.mark.parametrize("head", HEADS, ids=repr)
 def test_gradient_reaches_every_parameter_of_a_head(head: Head) -> None:
-    module, tokens = randomized(head.build(SHAPE)).double(), some_tokens(SHAPE)
+    shape = replace(SHAPE, prefix=2)
+    module, tokens = randomized(head.build(shape)).double(), some_tokens(shape)
     logits = module(replace(tokens, x=tokens.x.double()))
     assert logits.shape == (3, 7)
     logits.square().sum().backward()

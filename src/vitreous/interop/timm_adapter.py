@@ -143,10 +143,9 @@ class TimmVisionTransformer(VisionTransformerModule):
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """A fresh classifier, started as torch starts linear maps; 0 classes for features."""
         like = next(self.parameters())
-        new: nn.Module = nn.Identity()
-        if num_classes:
-            new = nn.Linear(self.head_hidden_size, num_classes, device=like.device, dtype=like.dtype)
         self.config = replace(self.config, head=replace(self.config.head, classes=num_classes))
+        new: nn.Module = self.config.head.build(self.config.shapes()[-1]).classifier  # type: ignore[assignment]
+        new = new.to(like.device, like.dtype)
         self.num_classes = num_classes
         self.global_pool = self._pooling(self.global_pool if global_pool is None else global_pool)
         self.head.classifier = new.train(self.training)

@@ -2,18 +2,23 @@
 
 Touvron et al., "Training data-efficient image transformers & distillation through attention", arXiv
 2012.12877, table 1; the architecture is ViT's (Dosovitskiy et al., arXiv 2010.11929). New in the paper is
-the recipe, not the model; the distilled variants with a second token are not here.
+the recipe, and a second token that a teacher speaks to (`distilled`, section 4 there).
 
-    paper             here
-    N×N patches       PatchStem(patch)
-    embedding D       width
-    layers            depth
-    heads             heads: always width / 64 in the named sizes
+    paper               here
+    N×N patches         PatchStem(patch)
+    embedding D         width
+    layers              depth
+    heads               heads: always width / 64 in the named sizes
+    distillation token  DistilledTokens, DistilledHead
 
-Equal to timm's `VisionTransformer` (`deit_*_patch16_224`) with weights renamed by `timm_names`. Deviation:
-the class token starts with a standard deviation of 0.02 as in DeiT's release; timm today starts it at 1e-6.
+Equal to timm's `VisionTransformer` (`deit_*_patch16_224`) and `VisionTransformerDistilled` with weights
+renamed by `timm_names`. Deviation: the class token starts with a standard deviation of 0.02 as in DeiT's
+release; timm today starts it at 1e-6.
 """
 
+from dataclasses import replace
+
+from vitreous.errors import ConfigError
 from vitreous.models.entry import AUTHORS, Entry
 from vitreous.models.init import DeiTInit
 from vitreous.models.vision_transformer import VisionTransformer
@@ -23,6 +28,8 @@ from vitreous.parts import (
     Block,
     ClassToken,
     ClassTokenHead,
+    DistilledHead,
+    DistilledTokens,
     FeedForward,
     ImageShape,
     LearnedTable,
@@ -74,6 +81,25 @@ def deit(
     )
 
 
+def distilled(config: VisionTransformer) -> VisionTransformer:
+    """A model with a distillation token beside its class token, and a classifier for each.
+
+    Args:
+        config: a model with `ClassToken` and `ClassTokenHead`.
+
+    Raises:
+        ConfigError: another prefix or head.
+    """
+    head = config.head
+    if config.prefix != ClassToken() or not isinstance(head, ClassTokenHead) or head.pre_logits:
+        raise ConfigError(
+            "distilled: a distillation token stands beside a ClassToken() read by a ClassTokenHead without "
+            "pre_logits, and this model has none; hard distillation works with its one head too"
+        )
+    two = DistilledHead(head.classes, head.norm)
+    return replace(config, name="", source="", prefix=DistilledTokens(), head=two)
+
+
 # What stands around the blocks of a vision transformer in timm, and in code derived from it.
 END_NAMES = (
     ("cls_token", "prefix.token"),
@@ -108,6 +134,8 @@ def block_names(
 def timm_names(config: VisionTransformer) -> tuple[tuple[str, str], ...]:
     """(timm's name, ours) for every module or parameter, as beginnings of state-dict keys."""
     pairs = [("patch_embed.proj.", "stem.conv."), *END_NAMES]
+    if isinstance(config.head, DistilledHead):
+        pairs += [("dist_token", "prefix.distillation"), ("head_dist.", "head.classifier.distillation.")]
     for number in range(len(config.layers)):
         pairs += block_names(f"blocks.{number}.", f"layers.{number}.branches.")
     return tuple(pairs)
@@ -117,4 +145,9 @@ PAPER = "DeiT, arXiv 2012.12877"
 ENTRIES = {
     f"deit_{size}": Entry(deit, numbers, 224, AUTHORS, PAPER, (alias,), names=timm_names)
     for (size, numbers), alias in zip(SIZES.items(), ("DeiT-Ti", "DeiT-S", "DeiT-B"), strict=True)
+} | {
+    f"deit_{size}_distilled": Entry(
+        deit, numbers, 224, AUTHORS, PAPER, (alias,), change=distilled, names=timm_names
+    )
+    for (size, numbers), alias in zip(SIZES.items(), ("DeiT-Ti⚗", "DeiT-S⚗", "DeiT-B⚗"), strict=True)
 }

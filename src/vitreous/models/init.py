@@ -23,7 +23,7 @@ from torch import nn
 
 from vitreous.parts.description import Description
 from vitreous.parts.position_table import GridTableModule, LearnedTableModule
-from vitreous.parts.prefix import ClassTokenModule
+from vitreous.parts.prefix import ClassTokenModule, DistilledTokensModule
 from vitreous.parts.relative_position import RelativePositionModule
 from vitreous.parts.token_pool import GridPoolModule, LinePoolModule
 
@@ -67,7 +67,8 @@ class CompactInit(Init):
             elif isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight)
             elif isinstance(module, ClassTokenModule):
-                nn.init.zeros_(module.token)
+                for token in module.parameters():
+                    nn.init.zeros_(token)
 
 
 @dataclass(frozen=True, repr=False)
@@ -160,6 +161,8 @@ def start_tokens(model: nn.Module, std: float) -> None:
     for module in model.modules():
         if isinstance(module, ClassTokenModule):
             nn.init.trunc_normal_(module.token, std=std)
+            if isinstance(module, DistilledTokensModule):
+                nn.init.trunc_normal_(module.distillation, std=std)
         elif isinstance(module, LearnedTableModule | GridTableModule):
             for table in module.parameters():
                 nn.init.trunc_normal_(table, std=std)

@@ -7,6 +7,7 @@ from vitreous.parts.compact_stem import CompactStem
 from vitreous.parts.conv_stem import ConvStem
 from vitreous.parts.depthwise_conv import DepthwiseConv
 from vitreous.parts.description import Description
+from vitreous.parts.distilled_head import DistilledHead
 from vitreous.parts.head import ClassTokenHead, MeanHead
 from vitreous.parts.lape import LaPE
 from vitreous.parts.macs import Macs
@@ -16,7 +17,7 @@ from vitreous.parts.part import Head, Mixer, Norm, Part, Stem, Sum
 from vitreous.parts.partial_norm import PartialNorm
 from vitreous.parts.position import AddPosition, CarryPosition, JoinPosition, NoPosition
 from vitreous.parts.position_table import GridTable, LearnedTable, Sinusoid1D, Sinusoid2D, Table
-from vitreous.parts.prefix import ClassToken, NoPrefix
+from vitreous.parts.prefix import ClassToken, DistilledTokens, NoPrefix
 from vitreous.parts.recursion import Recursive
 from vitreous.parts.relative_position import RelativePosition
 from vitreous.parts.residual import LearnedSum, PlainSum
@@ -44,6 +45,8 @@ DESCRIPTIONS: tuple[type[Description], ...] = (
     ConvPoolStem,
     ConvStem,
     DepthwiseConv,
+    DistilledHead,
+    DistilledTokens,
     FeedForward,
     GridPool,
     GridTable,
@@ -91,6 +94,8 @@ __all__ = [
     "ConvStem",
     "DepthwiseConv",
     "Description",
+    "DistilledHead",
+    "DistilledTokens",
     "FeedForward",
     "GridPool",
     "GridTable",
