@@ -17,6 +17,7 @@ from vitreous.parts import (
     ClassToken,
     ClassTokenHead,
     CompactStem,
+    ConvGroupStem,
     ConvPoolStem,
     ConvStem,
     DepthwiseConv,
@@ -119,6 +120,8 @@ STEMS = [
     CompactStem(3, 1, 1, 16),
     CompactStem(3, 1, 1, 16, convs=2, hidden=6),
     ConvStem((6, 16)),
+    ConvGroupStem(4, (6, 16)),
+    ConvGroupStem(4, (6, 16), convs=1, pool=False),
     TokenToToken(16, inner=8, features=4, splits=((3, 2), (3, 2))),
 ]
 HEADS = [

@@ -4,6 +4,7 @@ from vitreous.parts.attention import Attention
 from vitreous.parts.block import Block, FeedForward, Mix
 from vitreous.parts.channel_split import ChannelSplit
 from vitreous.parts.compact_stem import CompactStem
+from vitreous.parts.conv_group_stem import ConvGroupStem
 from vitreous.parts.conv_stem import ConvStem
 from vitreous.parts.depthwise_conv import DepthwiseConv
 from vitreous.parts.description import Description
@@ -42,6 +43,7 @@ DESCRIPTIONS: tuple[type[Description], ...] = (
     ClassToken,
     ClassTokenHead,
     CompactStem,
+    ConvGroupStem,
     ConvPoolStem,
     ConvStem,
     DepthwiseConv,
@@ -90,6 +92,7 @@ __all__ = [
     "ClassToken",
     "ClassTokenHead",
     "CompactStem",
+    "ConvGroupStem",
     "ConvPoolStem",
     "ConvStem",
     "DepthwiseConv",
