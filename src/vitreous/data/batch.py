@@ -10,7 +10,7 @@ class Batch(NamedTuple):
 
     Args:
         images: uint8 (batch, channels, rows, columns).
-        labels: int64 (batch,): positions in the class map.
+        labels: int64 (batch,): positions in the class map; or uint8 (batch, classes) of multi-label data.
         rows: int64 (batch,): positions in the split; what is known of each image (a teacher's answer, a
             weight) is found by them.
     """

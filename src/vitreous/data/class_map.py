@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vitreous.data.labels import images_by_class, is_multi_label
 from vitreous.data.loading import Loading
 from vitreous.data.records import Records
 from vitreous.errors import DataError, did_you_mean
@@ -18,7 +19,7 @@ logger = logging.getLogger("vitreous")
 
 def make_class_map(records: Records, what: str) -> tuple[str, ...]:
     """Names that have images, in the source's order."""
-    counts = np.bincount(records.labels, minlength=len(records.names))
+    counts = images_by_class(records.labels, len(records.names))
     empty = [name for name, count in zip(records.names, counts, strict=True) if not count]
     if empty:
         logger.warning(
@@ -26,7 +27,7 @@ def make_class_map(records: Records, what: str) -> tuple[str, ...]:
             what, len(empty), len(records.names), ", ".join(empty[:5]) + (" …" if len(empty) > 5 else ""),
         )  # fmt: skip
     names = tuple(name for name, count in zip(records.names, counts, strict=True) if count)
-    if len(names) == 1:
+    if len(names) == 1 and not is_multi_label(records.labels):
         raise DataError(f"{what}: only one class ('{names[0]}'); telling classes apart needs two or more")
     if not names:
         raise DataError(f"{what}: no images found")
@@ -39,12 +40,19 @@ def make_class_map(records: Records, what: str) -> tuple[str, ...]:
 def translate(
     records: Records, rows: np.ndarray, class_map: Sequence[str], split: str, what: str
 ) -> np.ndarray:
-    """Labels of the rows as positions in the class map, by class name."""
+    """Labels of the rows as positions in the class map, by class name; of either kind (`labels.py`)."""
     position = {name: at for at, name in enumerate(class_map)}
     table = np.array([position.get(name, -1) for name in records.names], dtype=np.int64)
-    labels: np.ndarray = table[records.labels[rows]]
-    if (labels < 0).any():
-        strange = sorted({records.names[at] for at in records.labels[rows[labels < 0]]})
+    if is_multi_label(records.labels):
+        used = records.labels[rows]
+        unknown = (table < 0) & used.any(axis=0)
+        labels = np.zeros((len(rows), len(class_map)), dtype=np.uint8)
+        labels[:, table[table >= 0]] = used[:, table >= 0]
+    else:
+        labels = table[records.labels[rows]]
+        unknown = np.isin(np.arange(len(table)), records.labels[rows[labels < 0]])
+    if unknown.any():
+        strange = sorted(records.names[at] for at in np.flatnonzero(unknown))
         some = ", ".join(f"'{name}'" for name in strange[:5]) + (" …" if len(strange) > 5 else "")
         near = did_you_mean(strange[0], class_map)
         raise DataError(
@@ -59,7 +67,7 @@ def check_presence(
 ) -> None:
     """Every class in every split, training first."""
     for split, values in labels.items():
-        absent = np.setdiff1d(np.arange(len(class_map)), values)
+        absent = np.flatnonzero(images_by_class(values, len(class_map)) == 0)
         if not len(absent):
             continue
         some = ", ".join(f"'{class_map[at]}'" for at in absent[:5]) + (" …" if len(absent) > 5 else "")

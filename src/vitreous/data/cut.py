@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from vitreous.data.cache import write_atomically
+from vitreous.data.labels import images_by_class, is_multi_label, spelled, strata
 from vitreous.data.streams import stream
 from vitreous.errors import ConfigError, DataError
 
@@ -24,7 +25,7 @@ def stratified(labels: np.ndarray, share: float, generator: np.random.Generator)
     """Positions of a stratified part: `share` of each class, at least one image and never all.
 
     Args:
-        labels: int64 (n,); classes with fewer than two images are not allowed.
+        labels: int64 (n,); of a class with one image none is drawn.
         share: 0 to 1.
         generator: where the draw comes from.
     """
@@ -37,11 +38,12 @@ def stratified(labels: np.ndarray, share: float, generator: np.random.Generator)
 
 
 def limited(labels: np.ndarray, rows: np.ndarray, limit: int, seed: int) -> np.ndarray:
-    """At most `limit` of the rows, in proportion to their classes and at least one of each.
+    """At most `limit` of the rows, in proportion to their classes (or strata) and at least one of each.
 
     Raises:
         ConfigError: fewer than one image a class.
     """
+    labels = strata(labels)
     classes = np.unique(labels[rows])
     if limit < len(classes):
         raise ConfigError(
@@ -72,7 +74,7 @@ def cut_validation(
     """Rows for training and for validation, from `file` where it exists, else drawn and saved there.
 
     Args:
-        labels: int64 (n,) of all training images.
+        labels: of all training images, of either kind (`labels.py`).
         names: class names by label.
         keys: each image's name, as the file lists it.
         share: part to cut off, 0 to 1.
@@ -87,14 +89,14 @@ def cut_validation(
         return _read(file, labels, names, keys)
     if not 0 < share < 1:
         raise ConfigError(f"--loading.val-share {share}: a number between 0 and 1, such as 0.1, works")
-    counts = np.bincount(labels, minlength=len(names))
-    if (counts == 1).any():
+    counts = images_by_class(labels, len(names))
+    if (counts == 1).any() and not is_multi_label(labels):
         single = names[int(np.flatnonzero(counts == 1)[0])]
         raise DataError(
             f"class '{single}' has only 1 training image, so no validation split can be cut; "
             "add a second image, or give a validation split"
         )
-    validation = stratified(labels, share, stream(seed, "split"))
+    validation = stratified(strata(labels), share, stream(seed, "split"))
     train = np.setdiff1d(np.arange(len(labels)), validation)
     if file is not None:
         held = np.zeros(len(labels), dtype=bool)
@@ -104,8 +106,8 @@ def cut_validation(
             with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as out:
                 rows = csv.writer(out)
                 rows.writerow(HEADER)
-                for key, label, val in zip(keys, labels, held, strict=True):
-                    rows.writerow([key, names[label], "val" if val else "train"])
+                for i, (key, val) in enumerate(zip(keys, held, strict=True)):
+                    rows.writerow([key, spelled(labels, names, i), "val" if val else "train"])
 
         write_atomically(file, write)
     return train, validation
@@ -128,11 +130,10 @@ def _read(
     if len(listed) != len(keys):
         gone = next(iter(listed.keys() - set(keys)))
         raise DataError(f"{file} lists {gone}, which is no longer there; {_ADVICE}")
-    for key, label in zip(keys, labels, strict=True):
-        if listed[key][0] != names[label]:
-            raise DataError(
-                f"{file} lists {key} as '{listed[key][0]}', the data say '{names[label]}'; {_ADVICE}"
-            )
+    for i, key in enumerate(keys):
+        said = spelled(labels, names, i)
+        if listed[key][0] != said:
+            raise DataError(f"{file} lists {key} as '{listed[key][0]}', the data say '{said}'; {_ADVICE}")
     held = np.array([listed[key][1] == "val" for key in keys])
     return np.flatnonzero(~held), np.flatnonzero(held)
 

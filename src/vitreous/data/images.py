@@ -21,6 +21,7 @@ from vitreous.data.cache import content_key
 from vitreous.data.class_map import check_presence, make_class_map, translate
 from vitreous.data.cut import cut_validation, limited
 from vitreous.data.decode import to_channels, upright, why_unreadable
+from vitreous.data.labels import images_by_class, is_multi_label
 from vitreous.data.loading import Loading
 from vitreous.data.records import Records, Source
 from vitreous.data.scan import COLOUR, UNREADABLE, Findings, Scan, look, refuse_unreadable, spread
@@ -38,7 +39,8 @@ class ImageSplit:
     Args:
         records: where they come from.
         rows: int64 (n,): positions in the records.
-        labels: int64 (n,): positions in the class map.
+        labels: int64 (n,): positions in the class map; or uint8 (n, classes), where an image may have any
+            number of classes.
         channels: 1 or 3, of the images handed out.
         pool: int64: all rows of the records that any split of this data set uses; what is decoded
             once is decoded for all of them.
@@ -54,7 +56,13 @@ class ImageSplit:
         return len(self.rows)
 
     def __repr__(self) -> str:
-        return f"ImageSplit({len(self):,} images, {len(np.unique(self.labels))} classes)"
+        several = "any number of classes each" if self.multi_label else "one class each"
+        return f"ImageSplit({len(self):,} images, {several})"
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether an image may have any number of classes."""
+        return is_multi_label(self.labels)
 
     def image(self, i: int) -> Image.Image:
         """Image i, upright, mode `L` or `RGB` by `channels`.
@@ -145,7 +153,7 @@ def open_images(
         pool = np.unique(np.concatenate([rows[other] for other in rows if chosen[other][0] == part]))
         splits[split] = ImageSplit(parts[part], rows[split], labels[split], channels, pool)
     counted = labels.get("train", next(iter(labels.values())))
-    counts = np.bincount(counted, minlength=len(class_map))
+    counts = images_by_class(counted, len(class_map))
     scan = Scan(
         images={split: len(rows[split]) for split in rows},
         classes=len(class_map),

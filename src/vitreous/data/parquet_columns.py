@@ -56,6 +56,10 @@ def _features(schema: pa.Schema) -> dict[str, Any]:
 
 def _class_names(features: dict[str, Any], label: str) -> tuple[str, ...] | None:
     feature = features.get(label)
+    if isinstance(feature, list) and feature:  # a list of classes, as older versions of `datasets` spell it
+        feature = feature[0]
+    if isinstance(feature, dict) and "names" not in feature:
+        feature = feature.get("feature")
     if not isinstance(feature, dict) or not isinstance(feature.get("names"), list):
         return None
     return tuple(str(name) for name in feature["names"])
@@ -91,15 +95,26 @@ def _image_column(path: Path, schema: pa.Schema) -> tuple[str, bool]:
     return found[0]
 
 
+def is_list(type_: pa.DataType) -> bool:
+    """Whether a column holds several values a row."""
+    return bool(
+        pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_)
+    )
+
+
 def _label_column(path: Path, schema: pa.Schema, features: dict[str, Any], wanted: str | None) -> str:
     def usable(field: pa.Field) -> bool:
-        return bool(pa.types.is_integer(field.type) or pa.types.is_string(field.type))
+        type_ = field.type.value_type if is_list(field.type) else field.type
+        return bool(pa.types.is_integer(type_) or pa.types.is_string(type_))
 
     if wanted is not None:
         if wanted not in schema.names:
             raise DataError(f"{path}: no column '{wanted}'{did_you_mean(wanted, schema.names)}")
         if not usable(schema.field(wanted)):
-            raise DataError(f"{path}: column '{wanted}' holds {schema.field(wanted).type}; integers work")
+            raise DataError(
+                f"{path}: column '{wanted}' holds {schema.field(wanted).type}; integers, texts or lists of "
+                "them work"
+            )
         return wanted
     usual = [name for name in ("label", "labels") if name in schema.names and usable(schema.field(name))]
     if usual:

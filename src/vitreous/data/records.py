@@ -21,7 +21,7 @@ class Records(Protocol):
     names: tuple[str, ...]
     """Class names as the source spells them, in its order."""
     labels: np.ndarray
-    """int64 (n,): positions in `names`."""
+    """Positions in `names`: int64 (n,), or uint8 (n, names) where an image may have several (`labels.py`)."""
     stamp: str
     """Changes whenever a pixel may have changed (names, sizes, times): the key of caches."""
     identity: str

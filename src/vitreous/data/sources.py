@@ -1,4 +1,4 @@
-"""Which source a data argument names: digits, a torchvision set, a folder, parquet files, tars, shards.
+"""Which source a data argument names: digits, a torchvision set, a folder, a table, parquet, tars, shards.
 
 A path that leads nowhere is answered with the nearest thing that is there.
 """
@@ -29,6 +29,10 @@ def find_source(given: Sequence[str], loading: Loading) -> Source:
         from vitreous.data.tar_folder import tar_folder
 
         return tar_folder([Path(each) for each in given])
+    if len(given) == 1 and first.endswith(".csv") and Path(first).is_file():
+        from vitreous.data.table import table
+
+        return table(Path(first))
     if len(given) == 1 and first == "digits":
         from vitreous.data.digits import digits
 
