@@ -180,6 +180,13 @@ def test_the_learning_rate_grows_with_the_root_of_the_batch():
         automatic.choose_lr(settings(lr=0.0), 32, Reasons())
 
 
+def test_a_recipe_may_scale_the_rate_with_the_batch():
+    reasons = Reasons()
+    published = settings(recipe=Recipe(lr_per_512=5e-4))
+    assert automatic.choose_lr(published, 1024, reasons) == 1e-3
+    assert reasons.sentences == {"lr": "0.0005 × 1024/512 (linear)"}
+
+
 @pytest.mark.parametrize(
     ("images", "device"), [(50, "cpu"), (1211, "cpu"), (45_000, "cpu"), (45_000, "cuda")]
 )

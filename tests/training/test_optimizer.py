@@ -8,9 +8,10 @@ import torch
 from vitreous.errors import ConfigError
 from vitreous.models.catalog import config
 from vitreous.models.vision_transformer import build
-from vitreous.training.optimizer import Schedule, make_optimizer
+from vitreous.training.optimizer import make_optimizer
 from vitreous.training.optimizer_names import check_optimizer, peak_lr
 from vitreous.training.recipe import Recipe
+from vitreous.training.schedule import Schedule
 
 
 def rates(total: int, warmup: float = 0.1, final_lr: float = 0.01, peak: float = 1.0) -> list[float]:

@@ -54,6 +54,7 @@ def make_step(
         plan.recipe,
         lr=plan.lr,
         total_steps=plan.total_steps,
+        steps_per_epoch=plan.steps_per_epoch,
         seed=plan.seed,
         precision=plan.precision,
         ema_decay=float(plan.recipe.ema_decay) if plan.recipe.ema else None,

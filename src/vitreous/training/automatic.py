@@ -183,7 +183,10 @@ def choose_lr(settings: TrainSettings, batch_size: int, reasons: Reasons) -> flo
     """
 
     def automatic() -> tuple[float, str]:
-        return peak_lr(settings.recipe.optimizer, batch_size)
+        per_512 = settings.recipe.lr_per_512
+        if per_512 is None:
+            return peak_lr(settings.recipe.optimizer, batch_size)
+        return per_512 * batch_size / 512, f"{per_512:g} × {batch_size}/512 (linear)"
 
     lr = reasons.choose("lr", settings.lr, automatic)
     if not lr > 0 or not math.isfinite(lr):

@@ -43,6 +43,7 @@ def check_settings(settings: TrainSettings) -> None:
             raise ConfigError(f"recipe.{name} {getattr(recipe, name)} is not a share; 0 to 1 works")
     if recipe.ema_decay != "auto" and not 0 <= recipe.ema_decay <= 1:
         raise ConfigError(f"recipe.ema_decay {recipe.ema_decay} is not a decay; 0 to 1 works")
-    for name in ("weight_decay", "clip_norm"):
-        if getattr(recipe, name) < 0:
+    negative = ("weight_decay", "clip_norm", "warmup_epochs", "warmup_lr", "min_lr", "cooldown_epochs")
+    for name in (*negative, "lr_per_512", "mix_epochs"):
+        if (getattr(recipe, name) or 0) < 0:
             raise ConfigError(f"recipe.{name} {getattr(recipe, name)} is negative; 0 or more work")

@@ -21,7 +21,14 @@ class Recipe:
         muon_lr_scale: learning rate of the weights that Muon moves, as a multiple of `lr`.
         schedule: how the learning rate falls after the warm-up.
         warmup: share of all steps spent raising the learning rate linearly from near zero (0 to 1).
-        final_lr: learning rate at the end, as a share of the peak.
+        warmup_epochs: length of the warm-up in epochs, instead of a share.
+        warmup_lr: learning rate that the warm-up starts from.
+        final_lr: learning rate at the end, as a share of the peak (0 to 1).
+        min_lr: learning rate at the end, instead of a share.
+        cooldown_epochs: epochs at the end that keep the last learning rate.
+        lr_moves: when the learning rate changes: at every `step`; at every `epoch`, as in timm's loop; or at
+            every `late_epoch`, as in DeiT's, whose first two epochs both have `warmup_lr`.
+        lr_per_512: peak learning rate of a batch of 512, which grows with the batch, where `lr` is auto.
         accumulate: micro-batches of one optimizer step; the batch size counts all of them.
         clip_norm: largest gradient norm, 0 for no clipping.
         label_smoothing: 0 to 1.
@@ -59,7 +66,13 @@ class Recipe:
     muon_lr_scale: float = 1.0
     schedule: Literal["cosine", "linear"] = "cosine"
     warmup: float = 0.1
+    warmup_epochs: float | None = None
+    warmup_lr: float = 0.0
     final_lr: float = 0.01
+    min_lr: float | None = None
+    cooldown_epochs: float = 0.0
+    lr_moves: Literal["step", "epoch", "late_epoch"] = "step"
+    lr_per_512: float | None = None
     accumulate: int = 1
     clip_norm: float = 1.0
     label_smoothing: float = 0.1

@@ -23,8 +23,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from vitreous.data.streams import stream_seed
 from vitreous.training.checkpoint import Weights
 from vitreous.training.objective import Objective, Shown
-from vitreous.training.optimizer import Schedule, make_optimizer
+from vitreous.training.optimizer import make_optimizer
 from vitreous.training.recipe import Recipe
+from vitreous.training.schedule import make_schedule
 
 Forward = Callable[[Tensor], Any]
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -38,6 +39,7 @@ class TrainStep:
         recipe: optimizer, schedule and regularisation.
         lr: peak learning rate.
         total_steps: optimizer steps of the whole run.
+        steps_per_epoch: those of an epoch, for what the recipe counts in epochs.
         seed: of the run.
         precision: `float32`, or 16-bit automatic mixed precision over float32 weights.
         ema_decay: decay per step of the averaged weights, None for no average.
@@ -54,6 +56,7 @@ class TrainStep:
         lr: float,
         total_steps: int,
         seed: int,
+        steps_per_epoch: int = 1,
         precision: str = "float32",
         ema_decay: float | None = None,
         forward: Forward | None = None,
@@ -63,12 +66,8 @@ class TrainStep:
         self.model = model
         self.precision = precision
         self.optimizer = make_optimizer(model, recipe, lr=lr)
-        self.schedule = Schedule(
-            self.optimizer,
-            total_steps=total_steps,
-            warmup=recipe.warmup,
-            final_lr=recipe.final_lr,
-            shape=recipe.schedule,
+        self.schedule = make_schedule(
+            self.optimizer, recipe, total_steps=total_steps, steps_per_epoch=steps_per_epoch
         )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "float16")
         self.average: AveragedModel | None = None
