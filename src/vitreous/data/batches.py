@@ -26,6 +26,8 @@ class Batches(Protocol):
     """`resident` or `streaming`."""
     reason: str
     """Why, as one clause."""
+    unreadable: set[int]
+    """Rows found unreadable so far, and replaced or left out (`skip_unreadable`)."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -86,6 +88,7 @@ def make_batches(
             reason=reason,
             sampling=sampling,
             shard=shard,
+            skip=loading.skip_unreadable,
         )
     return StreamingBatches(
         split,
@@ -98,6 +101,7 @@ def make_batches(
         reason=reason,
         sampling=sampling,
         shard=shard,
+        skip=loading.skip_unreadable,
     )
 
 

@@ -24,7 +24,7 @@ from vitreous.data.decode import to_channels, upright, why_unreadable
 from vitreous.data.labels import images_by_class, is_multi_label
 from vitreous.data.loading import Loading
 from vitreous.data.records import Records, Source
-from vitreous.data.scan import COLOUR, UNREADABLE, Findings, Scan, look, refuse_unreadable, spread
+from vitreous.data.scan import COLOUR, UNREADABLE, Findings, Scan, look, refuse_unreadable, spread, to_look_at
 from vitreous.data.sources import find_source
 from vitreous.errors import DataError
 
@@ -44,6 +44,7 @@ class ImageSplit:
         channels: 1 or 3, of the images handed out.
         pool: int64: all rows of the records that any split of this data set uses; what is decoded
             once is decoded for all of them.
+        checked: every image was decoded before, or only some of them.
     """
 
     records: Records
@@ -51,6 +52,7 @@ class ImageSplit:
     labels: np.ndarray
     channels: int
     pool: np.ndarray
+    checked: bool = True
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -140,30 +142,36 @@ def open_images(
     labels_from = parts.get("train") or next(iter(parts.values()))
     class_map = tuple(classes) if classes is not None else make_class_map(labels_from, what)
     chosen = _rows(parts, what, need, loading, seed, split_file, enforce=classes is not None)
-    findings = {split: look(parts[part], rows, f"{split} images") for split, (part, rows) in chosen.items()}
-    rows, unreadable = _readable(chosen, parts, findings, loading)
+    looked = {split: to_look_at(rows, loading.look, seed) for split, (_, rows) in chosen.items()}
+    findings = {
+        split: look(parts[part], looked[split], f"{split} images") for split, (part, _) in chosen.items()
+    }
+    rows, unreadable = _readable(chosen, looked, parts, findings, loading)
     labels = {
         split: translate(parts[chosen[split][0]], rows[split], class_map, split, what) for split in rows
     }
     check_presence(labels, class_map, loading, enforce=classes is None)
-    grey = not any((findings[split].state[rows[split]] == COLOUR).any() for split in rows)
+    seen = {split: each[findings[split].state[each] != UNREADABLE] for split, each in looked.items()}
+    grey = not any((findings[split].state[seen[split]] == COLOUR).any() for split in rows)
     channels = 1 if grey else 3
     splits = {}
     for split, (part, _) in chosen.items():
         pool = np.unique(np.concatenate([rows[other] for other in rows if chosen[other][0] == part]))
-        splits[split] = ImageSplit(parts[part], rows[split], labels[split], channels, pool)
+        checked = len(looked[split]) == len(chosen[split][1])
+        splits[split] = ImageSplit(parts[part], rows[split], labels[split], channels, pool, checked)
     counted = labels.get("train", next(iter(labels.values())))
     counts = images_by_class(counted, len(class_map))
     scan = Scan(
         images={split: len(rows[split]) for split in rows},
         classes=len(class_map),
-        heights=spread(findings[split].height[rows[split]] for split in rows),
-        widths=spread(findings[split].width[rows[split]] for split in rows),
+        heights=spread(findings[split].height[seen[split]] for split in rows),
+        widths=spread(findings[split].width[seen[split]] for split in rows),
         channels=channels,
         smallest_class=(class_map[int(counts.argmin())], int(counts.min())),
         largest_class=(class_map[int(counts.argmax())], int(counts.max())),
         unreadable=tuple(unreadable),
         cut="val" in chosen and chosen["val"][0] == "train",
+        looked=None if all(each.checked for each in splits.values()) else sum(map(len, looked.values())),
     )
     fingerprint = content_key(
         f"{split} {parts[part].identity} {content_key([rows[split].tobytes()])}"
@@ -214,22 +222,29 @@ def _rows(
 
 def _readable(
     chosen: dict[str, tuple[str, np.ndarray]],
+    looked: dict[str, np.ndarray],
     parts: dict[str, Records],
     findings: dict[str, Findings],
     loading: Loading,
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Rows that can be read, and the places of those that cannot."""
+    """Rows that can be read, and the places of those that cannot.
+
+    Where only some were looked at, all rows stay: which can be read must not depend on the sample, and
+    batches replace the others (`stand_in`).
+    """
     kept: dict[str, np.ndarray] = {}
     unreadable: list[str] = []
     for split, (part, rows) in chosen.items():
-        bad = findings[split].state[rows] == UNREADABLE
-        places = [parts[part].where(int(i)) for i in rows[bad]]
+        seen = looked[split]
+        bad = seen[findings[split].state[seen] == UNREADABLE]
+        places = [parts[part].where(int(i)) for i in bad]
         if places and not loading.skip_unreadable:
             refuse_unreadable(places, split)
+        everything = len(seen) == len(rows)
         for place in places:
-            logger.warning("left out, cannot be read: %s", place)
+            logger.warning("%s, cannot be read: %s", "left out" if everything else "to be replaced", place)
         unreadable += places
-        kept[split] = rows[~bad]
-        if not len(kept[split]):
+        kept[split] = np.setdiff1d(rows, bad) if everything else rows
+        if len(bad) == len(seen):
             raise DataError(f"no readable image in the {split} split")
     return kept, unreadable

@@ -14,7 +14,10 @@ class Loading:
         workers: worker processes of the streaming path; `auto` is one less than the cores, 1 to 8.
         order: `full` shuffles all training images in every epoch; `shards` goes through the tars or shards
             in random order, eight at a time shuffled together, which reads a network disk faster.
-        skip_unreadable: leave out images that cannot be decoded, and list them, instead of stopping.
+        look: images of a split that are decoded before training, for their sizes and to find unreadable
+            ones: `all`, a number, or `auto`, which is all of up to 100,000 and 10,000 of more.
+        skip_unreadable: leave out images that cannot be decoded, and list them, instead of stopping; one
+            that is only met while training is replaced by the next.
         allow_missing_classes: accept a validation split that lacks classes of the training split.
         val_share: share of the training images cut off for validation where no such split is given
             (stratified; 0 to 1).
@@ -30,6 +33,7 @@ class Loading:
     path: Literal["auto", "resident", "streaming"] = "auto"
     workers: int | Literal["auto"] = "auto"
     order: Literal["full", "shards"] = "full"
+    look: int | Literal["auto", "all"] = "auto"
     skip_unreadable: bool = False
     allow_missing_classes: bool = False
     val_share: float = 0.1

@@ -1,7 +1,8 @@
-"""A look at every image before anything starts: sizes, colour, and what cannot be read.
+"""A look at the images before anything starts: sizes, colour, and what cannot be read.
 
-Every image is decoded in full, since a truncated file has a perfect header. What was found is kept in
-the cache, keyed by the data's content, so that the next run only looks at what it has not seen.
+Every image is decoded in full, since a truncated file has a perfect header; of very many, a sample. What
+was found is kept in the cache, keyed by the data's content, so that the next run only looks at what it has
+not seen.
 """
 
 import logging
@@ -14,10 +15,12 @@ import numpy as np
 from vitreous.data.cache import cache_folder, keep
 from vitreous.data.decode import upright
 from vitreous.data.records import Records
+from vitreous.data.streams import stream
 from vitreous.data.threads import in_threads
-from vitreous.errors import DataError
+from vitreous.errors import ConfigError, DataError
 
 logger = logging.getLogger("vitreous")
+LOOK_AT_ALL, SAMPLE = 100_000, 10_000
 UNSEEN, GREY, COLOUR, UNREADABLE = range(4)
 
 
@@ -35,6 +38,7 @@ class Scan:
         largest_class: name and training images of the class with most.
         unreadable: places of the images that cannot be decoded.
         cut: the validation split was cut from the training images.
+        looked: how many images were decoded for this; None for all.
     """
 
     images: dict[str, int]
@@ -46,6 +50,7 @@ class Scan:
     largest_class: tuple[str, int]
     unreadable: tuple[str, ...] = ()
     cut: bool = False
+    looked: int | None = None
 
     def __str__(self) -> str:
         """One line."""
@@ -64,6 +69,7 @@ class Scan:
             f"{splits} images{cut}, {self.classes} classes ({balance}), {size}, "
             f"{'greyscale' if self.channels == 1 else 'colour'}, "
             f"{len(self.unreadable) or 'none'} unreadable"
+            + ("" if self.looked is None else f" of the {self.looked:,} looked at")
         )
 
 
@@ -74,6 +80,27 @@ class Findings:
     state: np.ndarray
     height: np.ndarray
     width: np.ndarray
+
+
+def to_look_at(rows: np.ndarray, wanted: int | str, seed: int) -> np.ndarray:
+    """The rows that are decoded before training; decoding a million images would take hours.
+
+    Args:
+        rows: of a split, rising.
+        wanted: `all`, a number, or `auto`.
+        seed: start of the stream `look`, which draws them.
+
+    Raises:
+        ConfigError: a number below 1.
+    """
+    if wanted == "all" or (wanted == "auto" and len(rows) <= LOOK_AT_ALL):
+        return rows
+    count = SAMPLE if wanted == "auto" else int(wanted)
+    if count < 1:
+        raise ConfigError(f"loading.look is {count}; 1 or more images, all or auto work")
+    if count >= len(rows):
+        return rows
+    return np.sort(stream(seed, "look").choice(rows, count, replace=False))
 
 
 def look(records: Records, rows: np.ndarray, what: str) -> Findings:

@@ -53,8 +53,9 @@ def fit_preprocessing(
         mean, std = _imagenet(channels)
         reason = "mean and deviation of ImageNet, since the images are streamed"
     else:
-        images, rows = decoded(train, storage, share=True)
-        mean, std = pixel_statistics(images, rows)
+        skip = loading is not None and loading.skip_unreadable
+        images, rows = decoded(train, storage, share=True, skip=skip)
+        mean, std = pixel_statistics(images, rows[rows >= 0])
         reason = f"mean and deviation of the {len(train):,} training images"
     return dataclasses.replace(neutral, mean=mean, std=std), reason
 

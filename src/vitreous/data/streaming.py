@@ -5,6 +5,7 @@ neither the number of workers nor where the run was continued, and equals reside
 A worker hands a bad image back as a value, not as an exception: the main process raises one sentence.
 """
 
+import logging
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,10 +22,15 @@ from vitreous.data.order import BatchOrder
 from vitreous.data.preprocessing import Preprocessing
 from vitreous.data.sampling import Sampling
 from vitreous.data.shard import Shard
+from vitreous.data.stand_in import next_readable
 from vitreous.data.threads import cores
 from vitreous.errors import ConfigError, DataError
 
-Loaded = tuple[Tensor | str, np.ndarray]
+logger = logging.getLogger("vitreous")
+Loaded = tuple[Tensor | str, np.ndarray, dict[int, str]]
+"""Images or what went wrong, their rows, and what is wrong with rows that were skipped."""
+_BROKE = "it could be read when training began"
+_FOUND = "repair or remove it, or replace such images by their neighbours with --loading.skip-unreadable"
 
 
 class StreamingBatches:
@@ -45,10 +51,13 @@ class StreamingBatches:
         reason: str = "asked for",
         sampling: Sampling | None = None,
         shard: Shard | None = None,
+        skip: bool = False,
     ) -> None:
         self.reason = reason
         self.workers = workers
-        self._images = _Images(split, preprocessing)
+        self.unreadable: set[int] = set()
+        self._images = _Images(split, preprocessing, skip=skip, replace=train)
+        self._checked = split.checked
         self._labels = torch.from_numpy(split.labels)
         self._batch_size = batch_size
         self._device = device
@@ -91,7 +100,7 @@ class StreamingBatches:
             loaded = iter(loader)
         while True:
             try:
-                images, rows = next(loaded)
+                images, rows, unreadable = next(loaded)
             except StopIteration:
                 return
             except RuntimeError as error:
@@ -102,7 +111,10 @@ class StreamingBatches:
                     "memory may be short: fewer --loading.workers or a smaller batch size needs less"
                 ) from error
             if isinstance(images, str):
-                raise DataError(f"{images}; it could be read when training began")
+                raise DataError(f"{images}; {_BROKE if self._checked else _FOUND}")
+            for row in sorted(unreadable.keys() - self.unreadable):
+                self.unreadable.add(row)
+                logger.warning("%s; %s", unreadable[row], "replaced" if self._order else "left out")
             yield Batch(
                 images.to(self._device, non_blocking=True),
                 self._labels[rows].to(self._device, non_blocking=True),
@@ -113,21 +125,35 @@ class StreamingBatches:
 class _Images(Dataset[Loaded]):
     """Whole batches of decoded images, or the sentence about the one that could not be read."""
 
-    def __init__(self, split: ImageSplit, preprocessing: Preprocessing) -> None:
+    def __init__(self, split: ImageSplit, preprocessing: Preprocessing, *, skip: bool, replace: bool) -> None:
         self._split = split
         self._preprocessing = preprocessing
+        self._skip = skip
+        self._replace = replace
 
     def __getitems__(self, rows: Sequence[int]) -> Loaded:
+        fit = self._preprocessing
+        images: list[Tensor] = []
+        shown: list[int] = []
+        unreadable: dict[int, str] = {}
         try:
-            images = [self._preprocessing.fit(self._split.image(int(i))) for i in rows]
+            for row in rows:
+                try:
+                    image = fit.fit(self._split.image(row))
+                except DataError as error:
+                    if not self._skip:
+                        raise
+                    unreadable[row] = str(error)
+                    if not self._replace:
+                        continue
+                    row, image, more = next_readable(self._split, fit, row)
+                    unreadable |= more
+                images.append(image)
+                shown.append(row)
         except DataError as error:
-            return str(error), np.asarray(rows)
-        if not images:
-            fit = self._preprocessing
-            return torch.empty(0, fit.channels, fit.height, fit.width, dtype=torch.uint8), np.empty(
-                0, np.int64
-            )
-        return torch.stack(images), np.asarray(rows)
+            return str(error), np.asarray(rows), unreadable
+        empty = torch.empty(0, fit.channels, fit.height, fit.width, dtype=torch.uint8)
+        return torch.stack(images) if images else empty, np.array(shown, dtype=np.int64), unreadable
 
 
 class _Once:

@@ -115,7 +115,7 @@ def _images(
     try:
         opened = open_images(
             given,
-            loading=reading,
+            loading=dataclasses.replace(reading, look="all"),  # each answer is kept with its image
             seed=stored.get("seed", 0),
             split_file=split_file,
             classes=classifier.classes,
@@ -138,7 +138,7 @@ def _measure(
         classifier.preprocessing,
         batch_size=batch_size,
         device=classifier.device,
-        loading=loading,
+        loading=dataclasses.replace(loading, skip_unreadable=False),  # such images are left out already
         train=False,
     )
     meter = Meter(classifier.classes)

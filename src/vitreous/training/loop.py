@@ -98,6 +98,7 @@ class Loop:
         self.best = state["best"]
         self.latest = state["latest"]
         self.window = Window(**state["window"])
+        self.train.unreadable.update(state.get("unreadable", []))
         self.wall_before = state["wall_s"]
 
     def run(self, metrics_bytes: int = 0) -> None:
@@ -232,6 +233,8 @@ class Loop:
             "time/data_s": window.data_s / steps,
             "perf/img_s": steps * self.plan.batch_size / window.step_s,
         }
+        if self.train.unreadable:
+            values["data/unreadable"] = len(self.train.unreadable)
         self._log.write(self._keys(), values)
 
     def _validate(self, line: ProgressLine) -> None:
@@ -293,6 +296,7 @@ class Loop:
                 "best": self.best,
                 "latest": self.latest,
                 "window": vars(self.window),
+                "unreadable": sorted(self.train.unreadable),
                 "plan": self.plan.to_json(),
             }
             checkpoint = Checkpoint(weights=weights, optimizer=self.trainee.optimizer_state(), state=state)
