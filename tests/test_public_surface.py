@@ -12,6 +12,7 @@ import vitreous
 
 FUNCTIONS = [
     "build",
+    "check_data",
     "config",
     "convert",
     "cost",

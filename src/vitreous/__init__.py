@@ -22,6 +22,7 @@ from vitreous.errors import (
 
 if TYPE_CHECKING:
     from vitreous.analysis.cost import cost
+    from vitreous.data.check import check_data
     from vitreous.evaluation.evaluate import evaluate
     from vitreous.evaluation.prediction import predict
     from vitreous.interop.authors import convert
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "build": "vitreous.models.vision_transformer",
+    "check_data": "vitreous.data.check",
     "config": "vitreous.models.catalog",
     "convert": "vitreous.interop.authors",
     "cost": "vitreous.analysis.cost",
@@ -56,6 +58,7 @@ __all__ = [
     "VitreousError",
     "__version__",
     "build",
+    "check_data",
     "config",
     "convert",
     "cost",

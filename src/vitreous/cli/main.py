@@ -20,6 +20,7 @@ VERBS = {
     "predict": "name what is on pictures",
     "models": "list the models that can be trained, or show one",
     "recipes": "list the training recipes of the papers and ours, show one, or copy it to edit",
+    "data": "check a data set before anything is trained on it",
     "convert": "turn weights that a paper's authors released into a model",
     "selftest": "prove on this machine that an interrupted training continues exactly",
 }

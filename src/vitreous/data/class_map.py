@@ -5,7 +5,7 @@ a word and be wrong; so labels are translated by class name, and what does not f
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -57,9 +57,19 @@ def translate(
         near = did_you_mean(strange[0], class_map)
         raise DataError(
             f"{what}: the {split} split has {'class' if len(strange) == 1 else 'classes'} {some}, "
-            f"unknown from training ({len(class_map)} classes){near}"
+            f"unknown from training ({len(class_map)} classes)"
+            f"{shifted_numbers({records.names[at] for at in np.unique(records.labels[rows])}, class_map) or near}"
         )
     return labels
+
+
+def shifted_numbers(names: Collection[str], known: Collection[str]) -> str:
+    """A clause where classes that are numbers look counted from another start, else an empty string."""
+    if not all(name.isdecimal() for name in (*names, *known)) or not names or not known:
+        return ""
+    apart = min(map(int, names)) - min(map(int, known))
+    same_span = max(map(int, names)) - max(map(int, known)) == apart
+    return f"; its numbers look shifted by {apart}" if apart and same_span else ""
 
 
 def check_presence(
