@@ -81,7 +81,7 @@ def check_class_maps(splits: Mapping[str, Examined], *, allow_missing: bool = Fa
 def _same_meaning(first: Examined, each: Examined) -> list[Finding]:
     """A permutation of ids shows in the pictures."""
     place = {name: at for at, name in enumerate(first.records.names)}
-    labels = np.array([place[name] if name in place else -1 for name in each.records.names])[each.labels]
+    labels = np.array([place.get(name, -1) for name in each.records.names])[each.labels]
     rows = each.rows[labels[each.rows] >= 0]
     if not len(rows) or not len(first.rows):
         return []

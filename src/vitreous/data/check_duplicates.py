@@ -15,7 +15,7 @@ from vitreous.data.near_duplicates import FLATTEST, look_hash, near_pairs
 
 FALSIFIES = 0.005
 MANY = 0.01
-"""Near duplicates up to this share are told, not warned of: in sets of small pictures they are look-alikes."""
+"""Near duplicates up to this share are told, not warned of: in sets of small pictures some look alike."""
 
 
 class _Pool:
@@ -35,10 +35,10 @@ class _Pool:
         )  # fmt: skip
 
     def where(self, at: int) -> str:
-        return self.splits[self.split[at]].where(self.row[at])
+        return self.splits[int(self.split[at])].where(int(self.row[at]))
 
     def class_of(self, at: int) -> str:
-        return self.splits[self.split[at]].class_of(self.row[at])
+        return self.splits[int(self.split[at])].class_of(int(self.row[at]))
 
     def equal_groups(self) -> list[np.ndarray]:
         """Groups of two and more images with the same pixels; those of one colour do not count."""
@@ -53,7 +53,8 @@ class _Pool:
         # of equal images one is compared: a picture that occurs a thousand times is not a million pairs
         usable = np.sort(usable[np.unique(self.digest[usable], return_index=True)[1]])
         terms = np.concatenate([each.terms[each.rows] for each in self.splits])[usable]
-        return usable[near_pairs(look_hash(terms))[0]]
+        pairs: np.ndarray = usable[near_pairs(look_hash(terms))[0]]
+        return pairs
 
 
 def check_duplicates(splits: Mapping[str, Examined]) -> list[Finding]:
@@ -134,7 +135,8 @@ def _both(splits: np.ndarray, a: int, b: int) -> bool:
 
 
 def _both_columns(splits: np.ndarray, a: int, b: int) -> np.ndarray:
-    return (np.sort(splits, axis=1) == (min(a, b), max(a, b))).all(1)
+    both: np.ndarray = (np.sort(splits, axis=1) == (min(a, b), max(a, b))).all(1)
+    return both
 
 
 def _labels(pool: _Pool, groups: list[np.ndarray]) -> Finding:

@@ -181,7 +181,7 @@ def _range_problems(each: Examined) -> list[Finding]:
 
 
 def check_jpeg(splits: Mapping[str, Examined]) -> list[Finding]:
-    """Pictures that went through JPEG, told by their pixels; CIFAR is recognised and put beside its original."""
+    """Pictures that went through JPEG, told by their pixels; copies of CIFAR are recognised."""
     traces = {name: jpeg_traces(each.corners) for name, each in splits.items()}
     seen = {name: each for name, each in traces.items() if each and each.found}
     first = next(iter(splits.values()))

@@ -54,11 +54,11 @@ def translate(
     if unknown.any():
         strange = sorted(records.names[at] for at in np.flatnonzero(unknown))
         some = ", ".join(f"'{name}'" for name in strange[:5]) + (" …" if len(strange) > 5 else "")
-        near = did_you_mean(strange[0], class_map)
+        present = {records.names[at] for at in np.unique(records.labels[rows])}
+        near = shifted_numbers(present, class_map) or did_you_mean(strange[0], class_map)
         raise DataError(
             f"{what}: the {split} split has {'class' if len(strange) == 1 else 'classes'} {some}, "
-            f"unknown from training ({len(class_map)} classes)"
-            f"{shifted_numbers({records.names[at] for at in np.unique(records.labels[rows])}, class_map) or near}"
+            f"unknown from training ({len(class_map)} classes){near}"
         )
     return labels
 

@@ -28,7 +28,7 @@ def look_hash(terms: np.ndarray) -> np.ndarray:
     Returns:
         uint16 (n, 9).
     """
-    flat = terms.reshape(len(terms), -1)
+    flat = terms.reshape(len(terms), 16 * WORDS)
     bits = flat > np.median(flat, axis=1, keepdims=True)
     return np.packbits(bits, axis=1).view(np.uint16)
 
@@ -61,4 +61,5 @@ def near_pairs(words: np.ndarray, most: int = FEWEST_DIFFERENT_BITS) -> tuple[np
 
 
 def _different_bits(words: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return BITS_IN_WORD[words[a] ^ words[b]].sum(1, dtype=np.int64)
+    bits: np.ndarray = BITS_IN_WORD[words[a] ^ words[b]].sum(1, dtype=np.int64)
+    return bits
