@@ -1,6 +1,8 @@
 """A run that takes a second: a two-layer EIT of width 16 on 96 handwritten digits."""
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,10 +10,12 @@ from typing import Any
 import pytest
 import torch
 
+from vitreous.errors import StoppedError
 from vitreous.models.as_json import to_json
 from vitreous.models.catalog import config
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.training.settings import TrainSettings
+from vitreous.training.step import TrainStep
 from vitreous.training.train import TrainResult, train
 
 Arguments = dict[str, Any]
@@ -57,6 +61,26 @@ def tiny_run(tiny: Arguments) -> Callable[..., TrainResult]:
 
     def run(**changes: Any) -> TrainResult:
         return train(**tiny | changes)
+
+    return run
+
+
+@pytest.fixture
+def stopped_at(tiny_run: Callable[..., TrainResult], monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Train a tiny run with some arguments changed and stop it, as SIGTERM does, at a step."""
+
+    def run(stop: int, **changes: Any) -> None:
+        original = TrainStep.backward
+
+        def backward(self: TrainStep, shown: Any, step: int) -> Any:
+            if step == stop:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return original(self, shown, step)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(TrainStep, "backward", backward)
+            with pytest.raises(StoppedError):
+                tiny_run(**changes)
 
     return run
 

@@ -44,7 +44,7 @@ class Augmentation:
     Args:
         seed: seed of the run.
         size: rows and columns that the model takes.
-        classes: number of classes.
+        classes: number of classes, or columns of what is mixed in place of labels.
         preprocessing: normalises; the one of the run.
         crop: `pad` shifts by up to `padding` pixels, `resized` scales a random window, `none` leaves the
             image, or its centre where it is stored larger.
@@ -148,7 +148,7 @@ class Augmentation:
         Args:
             images: as stored; on any device. This process's rows of the batch, after `Shard.extra` ones that
                 only mixing needs.
-            labels: positions in the class map.
+            labels: positions in the class map; or floats (batch, classes), mixed as probabilities are.
             step: which draw; equal steps give equal results, bit for bit.
 
         Returns:
@@ -215,6 +215,8 @@ class Augmentation:
         _seeded(seed, MIXING)
         if torch.rand(()) < self._mix_probability and mixing:
             images, targets = self._mix(images, labels)
+        elif labels.ndim == 2:
+            targets = labels
         else:
             targets = torch.nn.functional.one_hot(labels, self._classes).to(torch.float32)
         return images[extra:], targets[extra:]

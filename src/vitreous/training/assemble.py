@@ -16,9 +16,13 @@ from vitreous.data.streams import stream_seed
 from vitreous.models.vision_transformer import build
 from vitreous.training.balance import class_weights
 from vitreous.training.compilation import compiled
+from vitreous.training.distillation import Distillation
+from vitreous.training.network import network_of
 from vitreous.training.objective import Objective
 from vitreous.training.plan import Plan
 from vitreous.training.step import Forward, TrainStep
+from vitreous.training.teacher import Teacher, read_teacher
+from vitreous.training.teacher_cache import known_probabilities
 
 SMALLEST_VALIDATION_BATCH = 128
 
@@ -33,16 +37,58 @@ def make_model(plan: Plan) -> tuple[nn.Module, Forward]:
         attention_dropout=rates.attention_dropout,
         drop_path=rates.drop_path,
     ).to(plan.device)
-    return model, compiled(model) if plan.compiled else model
+    network = network_of(plan, model)
+    return model, compiled(network) if plan.compiled else network
 
 
-def make_objective(plan: Plan, data: ImageData) -> Objective:
-    """What a plan learns from a batch, on its device."""
+def make_objective(plan: Plan, data: ImageData, loading: Loading) -> Objective:
+    """What a plan learns from a batch, on its device.
+
+    Raises:
+        ConfigError: a teacher that is not there, or of other classes.
+    """
     recipe = plan.recipe
     weights = None
     if recipe.balance == "weights":
         weights = class_weights(torch.from_numpy(data.splits["train"].labels), len(plan.classes))
-    return Objective(recipe.label_smoothing, weights).to(plan.device)
+    if plan.distilling.teacher is None:
+        return Objective(recipe.label_smoothing, weights).to(plan.device)
+    return _distillation(plan, data, loading, weights).to(plan.device)
+
+
+def _distillation(plan: Plan, data: ImageData, loading: Loading, weights: torch.Tensor | None) -> Objective:
+    given = plan.distilling
+    assert given.teacher is not None and given.alpha != "auto"
+    teacher: Teacher | None = read_teacher(
+        given.teacher,
+        plan.preprocessing,
+        plan.classes,
+        setting="distilling.teacher",
+        precision=plan.precision,
+    ).to(plan.device)
+    assert teacher is not None
+    key, known = teacher.key, None
+    if given.cache:
+        known = known_probabilities(
+            teacher,
+            data.splits["train"],
+            temperature=given.temperature,
+            flip=bool(plan.recipe.flip),
+            loading=loading,
+            device=plan.device,
+        )
+        teacher = None
+    objective = Distillation(
+        plan.recipe.label_smoothing,
+        weights,
+        kind=given.kind,
+        temperature=given.temperature,
+        alpha=given.alpha,
+        teacher=teacher,
+        known=known,
+    )
+    objective.taught_by = key
+    return objective
 
 
 def make_step(
@@ -69,7 +115,7 @@ def make_augmentation(plan: Plan) -> Augmentation:
     return Augmentation(
         seed=plan.seed,
         size=(image.height, image.width),
-        classes=len(plan.classes),
+        classes=len(plan.classes) * (2 if plan.distilling.cache else 1),
         preprocessing=plan.preprocessing,
         crop=recipe.crop,
         padding=int(recipe.padding),

@@ -21,10 +21,11 @@ from typing import Any, TypeVar
 from vitreous.data.images import ImageData
 from vitreous.errors import ConfigError
 from vitreous.models.vision_transformer import VisionTransformer
+from vitreous.parts import DistilledHead
 from vitreous.training.machine import Machine
 from vitreous.training.optimizer_names import choose_moments, peak_lr
 from vitreous.training.recipe import Recipe
-from vitreous.training.settings import TrainSettings
+from vitreous.training.settings import Distilling, TrainSettings
 from vitreous.training.time_budget import parse_time
 
 T = TypeVar("T")
@@ -237,6 +238,44 @@ def choose_recipe(recipe: Recipe, config: VisionTransformer, data: ImageData, re
     )
     recipe = dataclasses.replace(recipe, crop=crop, padding=padding, flip=flip)  # type: ignore[arg-type]
     return choose_moments(recipe)
+
+
+def choose_distilling(
+    distilling: Distilling, config: VisionTransformer, path: str, reasons: Reasons
+) -> Distilling:
+    """The settings of distillation with the teacher's share resolved.
+
+    Args:
+        distilling: as given.
+        config: the model.
+        path: `resident` or `streaming`.
+        reasons: gets the sentence.
+
+    Raises:
+        ConfigError: settings that make no sense for this model or this loading.
+    """
+    if distilling.teacher is None:
+        return distilling
+    token = isinstance(config.head, DistilledHead)
+
+    def automatic() -> tuple[float, str]:
+        if token:
+            return 0.5, "half for the distillation token's head, as in DeiT"
+        if distilling.kind == "hard":
+            return 0.5, "half, as in DeiT"
+        return 1.0, "the teacher alone, as in SReT"
+
+    alpha = reasons.choose("distilling.alpha", distilling.alpha, automatic)
+    if token and alpha == 1:
+        raise ConfigError(
+            "distilling.alpha 1 leaves the class token of a distilled model without a target; below 1 works"
+        )
+    if distilling.cache and path != "resident":
+        raise ConfigError(
+            f"distilling.cache keeps one answer an image in memory, and these images are too many for that "
+            f"(loading.path is {path}); leave it out, or give --loading.path resident"
+        )
+    return dataclasses.replace(distilling, alpha=alpha)
 
 
 def choose_ema_decay(recipe: Recipe, total_steps: int, reasons: Reasons) -> Recipe:

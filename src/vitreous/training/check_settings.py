@@ -1,5 +1,7 @@
 """What can be wrong with settings without looking at data or machine: said before anything is opened."""
 
+import dataclasses
+
 from vitreous.errors import ConfigError
 from vitreous.training.on_track import load_curve
 from vitreous.training.optimizer_names import check_optimizer
@@ -37,6 +39,7 @@ def check_settings(settings: TrainSettings) -> None:
         raise ConfigError(
             "loading.order shards and recipe.balance sampler are two orders; full or weights works"
         )
+    _check_distilling(settings)
     shares = ("warmup", "final_lr", "label_smoothing")
     for name in shares:
         if not 0 <= getattr(recipe, name) <= 1:
@@ -47,3 +50,28 @@ def check_settings(settings: TrainSettings) -> None:
     for name in (*negative, "lr_per_512", "mix_epochs"):
         if (getattr(recipe, name) or 0) < 0:
             raise ConfigError(f"recipe.{name} {getattr(recipe, name)} is negative; 0 or more work")
+
+
+def _check_distilling(settings: TrainSettings) -> None:
+    distilling = settings.distilling
+    for each in dataclasses.fields(distilling):
+        if distilling.teacher is None and getattr(distilling, each.name) != each.default:
+            raise ConfigError(
+                f"distilling.{each.name} is given and no distilling.teacher; a run folder, a model folder or "
+                "timm:NAME works"
+            )
+    if not distilling.temperature > 0:
+        raise ConfigError(f"distilling.temperature is {distilling.temperature}; above 0 works")
+    if distilling.kind == "hard" and distilling.temperature != 1:
+        raise ConfigError(
+            "distilling.temperature softens probabilities, and distilling.kind hard takes the likeliest "
+            "class; leave one of them out"
+        )
+    if distilling.alpha != "auto" and not 0 < distilling.alpha <= 1:
+        raise ConfigError(f"distilling.alpha is {distilling.alpha}; above 0 and up to 1 works")
+    alone = distilling.alpha == 1 or (distilling.alpha == "auto" and distilling.kind == "soft")
+    if distilling.teacher is not None and alone and settings.recipe.balance == "weights":
+        raise ConfigError(
+            "recipe.balance weights belong to the labels' loss, and the teacher's stands alone; "
+            "distilling.alpha below 1 brings the labels in, recipe.balance sampler works without them"
+        )

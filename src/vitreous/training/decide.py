@@ -69,6 +69,7 @@ def decide(settings: TrainSettings, data: ImageData) -> Plan:
     path, reasons.sentences["loading.path"] = choose_path(
         len(data.splits["train"].pool), training_storage(preprocessing, recipe.crop), settings.loading
     )
+    distilling = automatic.choose_distilling(settings.distilling, config, path, reasons)
     return Plan(
         config=config,
         preprocessing=preprocessing,
@@ -89,6 +90,7 @@ def decide(settings: TrainSettings, data: ImageData) -> Plan:
         classes=data.classes,
         fingerprint=data.fingerprint,
         reasons=reasons.sentences,
+        distilling=distilling,
     )
 
 

@@ -62,6 +62,8 @@ class Objective(nn.Module):
     def __init__(self, label_smoothing: float = 0.0, weights: Tensor | None = None) -> None:
         super().__init__()
         self.label_smoothing = label_smoothing
+        self.taught_by = ""
+        """What a teacher's weights are known by; empty without one."""
         self.register_buffer("weights", weights, persistent=False)
 
     def targets(self, batch: Batch) -> Tensor:

@@ -5,13 +5,14 @@ that a continued run cannot decide anything anew, on another machine or after an
 """
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from vitreous.data.preprocessing import Preprocessing
 from vitreous.models.as_json import from_json, to_json
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.training.recipe import Recipe
+from vitreous.training.settings import Distilling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,8 @@ class Plan:
         classes: names in output order.
         fingerprint: of the data.
         reasons: one sentence for each value that was chosen.
+        distilling: without `auto`.
+        taught_by: what the weights of a teacher are known by; empty without one.
     """
 
     config: VisionTransformer
@@ -58,6 +61,8 @@ class Plan:
     classes: tuple[str, ...]
     fingerprint: str
     reasons: dict[str, str]
+    distilling: Distilling = field(default_factory=Distilling)
+    taught_by: str = ""
 
     @property
     def epochs(self) -> float:
@@ -71,6 +76,7 @@ class Plan:
             "config": {"name": self.config.name, "source": self.config.source, "slots": to_json(self.config)},
             "preprocessing": self.preprocessing.to_json(),
             "recipe": dataclasses.asdict(self.recipe),
+            "distilling": dataclasses.asdict(self.distilling),
             "classes": list(self.classes),
         }
 
@@ -86,6 +92,7 @@ class Plan:
                 "config": from_json(values["config"]["slots"]),
                 "preprocessing": Preprocessing.from_json(values["preprocessing"]),
                 "recipe": Recipe(**recipe),
+                "distilling": Distilling(**values.get("distilling", {})),
                 "classes": tuple(values["classes"]),
             }
         )

@@ -40,6 +40,12 @@ def decisions(plan: Plan, counted: Cost) -> Iterator[str]:
         ("recipe.flip", "on" if recipe.flip else "off"),
         *([("recipe.ema_decay", str(recipe.ema_decay))] if recipe.ema else []),
     ]
+    distilling = plan.distilling
+    if distilling.teacher is not None:
+        rows += [
+            ("teacher", f"{distilling.teacher}, {distilling.kind}" + ", asked once" * distilling.cache),
+            ("distilling.alpha", f"{distilling.alpha}"),
+        ]
     for name, value in rows:
         yield f"{name:<16} {value}" + (f"  ({why[name]})" if name in why else "")
     yield f"{'seed':<16} {plan.seed}"
@@ -72,6 +78,10 @@ def describe_data(data: ImageData, plan: Plan) -> dict[str, Any]:
 
 def provenance(settings: TrainSettings, plan: Plan, best: dict[str, Any]) -> dict[str, Any]:
     """Where the delivered weights come from, for the model card."""
+    taught: dict[str, Any] = {}
+    if plan.distilling.teacher is not None:
+        taught = {f"distilling.{key}": each for key, each in dataclasses.asdict(plan.distilling).items()}
+        taught["distilling.teacher"] = redact(f"{Path(plan.distilling.teacher).name} ({plan.taught_by})")
     return {
         "command": redact(as_command(dataclasses.replace(settings, out=None, fresh=False))),
         "data": redact(", ".join(Path(each).name for each in settings.data)),
@@ -84,6 +94,7 @@ def provenance(settings: TrainSettings, plan: Plan, best: dict[str, Any]) -> dic
             "precision": plan.precision,
             "steps": plan.total_steps,
             **{f"recipe.{key}": value for key, value in dataclasses.asdict(plan.recipe).items()},
+            **taught,
         },
     }
 

@@ -34,6 +34,7 @@ def resolved_yaml(settings: TrainSettings, plan: Plan) -> str:
         image_size=f"{image.height}x{image.width}",
         compile=plan.compiled,
         recipe=plan.recipe,
+        distilling=plan.distilling,
         loading=dataclasses.replace(settings.loading, path=plan.loading_path),  # type: ignore[arg-type]
     )
     plain = json.loads(json.dumps(dataclasses.asdict(resolved)))

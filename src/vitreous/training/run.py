@@ -33,6 +33,7 @@ from vitreous.training.environment import describe_environment
 from vitreous.training.interruption import Interruption
 from vitreous.training.loop import Loop
 from vitreous.training.machine import look_at_machine
+from vitreous.training.objective import Objective
 from vitreous.training.on_track import follow
 from vitreous.training.outcome import best_last_table
 from vitreous.training.plan import Plan
@@ -124,7 +125,8 @@ class Run:
         train_batches = make_train_batches(plan, data, self.settings.loading)
         val_batches = make_val_batches(plan, data, self.settings.loading)
         augment = make_augmentation(plan)
-        objective = make_objective(plan, data)
+        objective = make_objective(plan, data, self.settings.loading)
+        plan = self._taught(plan, objective, continuing=checkpoint is not None)
         if plan.total_steps == 0:
             plan = fit_into_time(
                 self.settings,
@@ -155,6 +157,15 @@ class Run:
             loop.restore(checkpoint)
         loop.run(metrics_bytes=0 if checkpoint is None else checkpoint.state["metrics_bytes"])
         return self._finish(loop)
+
+    def _taught(self, plan: Plan, objective: Objective, *, continuing: bool) -> Plan:
+        """The plan with what its teacher is known by."""
+        if continuing and plan.taught_by != objective.taught_by:
+            raise ResumeMismatch(
+                f"{self.folder.path}: the weights of the teacher {plan.distilling.teacher} are not those "
+                "that this run was started with; put them back, or start over with --fresh"
+            )
+        return dataclasses.replace(plan, taught_by=objective.taught_by)
 
     def _write_down(self, plan: Plan, data: ImageData) -> None:
         """Everything decided, to the folder and to the reader."""

@@ -22,6 +22,27 @@ class Saving:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Distilling:
+    """What is learned from another model.
+
+    Args:
+        teacher: run folder, model folder, `timm:NAME` (downloads its weights) or `timm:NAME@FILE`; its
+            classes are those of the data.
+        kind: `soft` learns the teacher's probabilities, `hard` its likeliest class.
+        temperature: divides the logits of both before their softmax; for `soft` only.
+        alpha: share of the teacher in the loss, the labels have the rest; `auto` is 1 for `soft`, and 0.5 for
+            `hard` and wherever the model has a distillation token.
+        cache: ask the teacher once about each image instead of about every augmented view.
+    """
+
+    teacher: str | None = None
+    kind: Literal["soft", "hard"] = "soft"
+    temperature: float = 1.0
+    alpha: float | Literal["auto"] = "auto"
+    cache: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """A training run. `auto` is resolved from data and machine, and printed with its reason.
 
@@ -66,3 +87,4 @@ class TrainSettings:
     recipe: Recipe = field(default_factory=Recipe)
     loading: Loading = field(default_factory=Loading)
     saving: Saving = field(default_factory=Saving)
+    distilling: Distilling = field(default_factory=Distilling)
