@@ -84,4 +84,5 @@ def test_muon_moves_maps_between_features_and_adamw_the_rest(name: str):
     assert hidden
     for each, parameter in model.named_parameters():
         linear = each.startswith("layers.") and parameter.ndim == 2
-        assert (each in hidden) == linear, each  # pools of SReT are depthwise: not among them
+        kernel = each in ("stem.convs.1.weight", "stem.convs.2.weight")  # SReT's; the first reads the image
+        assert (each in hidden) == (linear or kernel), each  # pools of SReT are depthwise: not among them

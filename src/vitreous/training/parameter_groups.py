@@ -5,9 +5,9 @@
                position, l = 1 … L for the layers, l = L + 1 for the head with its norm (Bao et al. 2022,
                BEiT's code; timm's `param_groups_layer_decay` counts that norm to the last layer). A recursion
                is one layer however often it is applied, and so is a pool: l counts places in the config
-    hidden     weights of layers that are maps between features: linear ones, and convolutions with more than
-               one input channel. Muon is for these (Jordan et al. 2024), and not for the first and last maps,
-               tables, depthwise kernels and 1-D parameters
+    hidden     weights of maps between features: linear ones of the layers, and convolutions of layers and
+               stem with more than one input channel that do not read the image. Muon is for these (Jordan
+               et al. 2024), and not for the first and last maps, tables, depthwise kernels and 1-D parameters
 
 Groups without a difference are the same two, in the same order, as timm's `param_groups_weight_decay` makes.
 """
@@ -40,13 +40,14 @@ def parameter_groups(
     """
     exempt = without_decay(model)
     depth = len(model.layers)  # type: ignore[arg-type]
+    channels = int(model.config.image.channels)  # type: ignore[arg-type, union-attr]
     groups: dict[tuple[bool, float, bool], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
         decays = weight_decay > 0 and parameter.ndim > 1 and name not in exempt
         share = layer_decay ** (depth + 1 - level(name, depth))
-        hidden = muon and is_hidden(name, parameter) and name not in exempt
+        hidden = muon and is_hidden(name, parameter, channels) and name not in exempt
         group = groups.setdefault(
             (decays, share, hidden),
             {"params": [], "weight_decay": weight_decay if decays else 0.0}
@@ -65,6 +66,7 @@ def level(name: str, depth: int) -> int:
     return int(found[1]) + 1 if found else depth + 1
 
 
-def is_hidden(name: str, parameter: nn.Parameter) -> bool:
-    """Whether a weight maps features to features inside a layer."""
-    return bool(LAYER.match(name)) and parameter.ndim > 1 and min(parameter.shape[:2]) > 1
+def is_hidden(name: str, parameter: nn.Parameter, channels: int) -> bool:
+    """Whether a weight maps features to features, in a model of images with so many channels."""
+    in_stem = name.startswith("stem.") and parameter.ndim == 4 and parameter.shape[1] != channels
+    return (in_stem or bool(LAYER.match(name))) and parameter.ndim > 1 and min(parameter.shape[:2]) > 1
