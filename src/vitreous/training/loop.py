@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from vitreous.data.augment import Augmentation
 from vitreous.data.batches import Batches
 from vitreous.errors import ConfigError, DivergedError, StoppedError, VitreousError
 from vitreous.training.checkpoint import Checkpoint, Weights, save_checkpoint
+from vitreous.training.divergence import investigate, investigate_validation
 from vitreous.training.interruption import Interruption
 from vitreous.training.memory import is_out_of_memory, largest_that_fits, out_of_memory_sentence
 from vitreous.training.metrics_log import MetricsLog
@@ -31,6 +31,7 @@ from vitreous.training.on_track import Curve
 from vitreous.training.plan import Plan
 from vitreous.training.progress import ProgressLine
 from vitreous.training.settings import Saving
+from vitreous.training.spikes import SpikeWatch
 from vitreous.training.step import TrainStep
 from vitreous.training.validation import validate
 
@@ -81,6 +82,7 @@ class Loop:
     best_weights: Weights = field(default_factory=dict)
     latest: dict[str, float] = field(default_factory=dict)
     window: Window = field(default_factory=Window)
+    spikes: SpikeWatch = field(default_factory=SpikeWatch)
     wall_before: float = 0.0
 
     def __post_init__(self) -> None:
@@ -99,6 +101,7 @@ class Loop:
         self.latest = state["latest"]
         self.window = Window(**state["window"])
         self.train.unreadable.update(state.get("unreadable", []))
+        self.spikes = SpikeWatch(state.get("spikes"))
         self.wall_before = state["wall_s"]
 
     def run(self, metrics_bytes: int = 0) -> None:
@@ -165,7 +168,7 @@ class Loop:
         try:
             measured = self.trainee.backward(shown, self.step)
             if self._waits:
-                values = self._count(measured, self.step)  # before the weights move
+                values = self._count(measured, self.step, shown)  # before the weights move
                 self.trainee.update()
                 return values
             self.trainee.update()
@@ -190,34 +193,42 @@ class Loop:
             earlier, self._pending = self._pending, None
             self._count(*earlier)
 
-    def _count(self, measured: Tensor, step: int) -> tuple[float, float]:
-        """Add a step to the means, or stop where it is not finite."""
+    def _count(self, measured: Tensor, step: int, shown: Shown | None = None) -> tuple[float, float]:
+        """Add a step to the means, or stop where it is not finite; `shown` if weights are still as then."""
         loss, norm = measured.tolist()
         scaled = self.plan.precision == "float16"  # its scaler skips steps whose gradients overflow
         if not math.isfinite(loss) or not (math.isfinite(norm) or scaled):
-            self._diverged("loss" if not math.isfinite(loss) else "gradient norm", loss, norm, step)
+            what = "loss" if not math.isfinite(loss) else "gradient norm"
+            self._diverged(what, loss, norm, step, self._cause(what, step, shown))
         self.window.steps += 1
         self.window.loss += loss
         self.window.norm += norm if math.isfinite(norm) else 0.0
+        if spike := self.spikes.see(loss):
+            logger.warning(
+                "loss spike at step %d (epoch %.2f): %.3f, where %.3f ± %.3f is usual; lr %.1e, "
+                "gradient norm %.2f; training goes on",
+                step, step / self.plan.steps_per_epoch, spike.loss, spike.median, spike.deviation,
+                self.trainee.lr, norm,
+            )  # fmt: skip
         return loss, norm
 
-    def _diverged(self, what: str, loss: float, norm: float, step: int) -> None:
-        lr = self.trainee.schedule.set(step)
+    def _diverged(self, what: str, loss: float, norm: float, step: int, where: str) -> None:
         newest = "none is written yet" if self._saved_step < 0 else f"step {self._saved_step} is kept"
-        value = loss if what == "loss" else norm
-        where = "" if what == "loss" else self._first_bad_gradient()
+        value = norm if what == "gradient norm" else loss
         raise DivergedError(
             f"{what} is {value} at step {step} (epoch {step / self.plan.steps_per_epoch:.2f}, "
-            f"lr {lr:.2e}){where}; training stopped, the last good checkpoint ({newest}) is in "
-            f"{self.folder / 'checkpoints'}; a lower rate such as "
+            f"lr {self.trainee.schedule.set(step):.2e}){where}; training stopped, the last good checkpoint "
+            f"({newest}) is in {self.folder / 'checkpoints'}; a lower rate such as "
             f"--lr {min(self.plan.lr / 3, 1e-3):.1e} often helps"
         )
 
-    def _first_bad_gradient(self) -> str:
-        for name, parameter in self.trainee.model.named_parameters():
-            if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all()):
-                return f", first in {name}"
-        return ""
+    def _cause(self, what: str, step: int, shown: Shown | None) -> str:
+        """Where a step stopped being finite, as a clause."""
+        facts = {"what": what, "epoch": step / self.plan.steps_per_epoch, "checkpoint": self._saved_step}
+        return investigate(
+            self.trainee, self.plan, self.folder, step, shown,
+            train=self.train, augment=self.augment, facts=facts,
+        )  # fmt: skip
 
     def _log_training(self) -> None:
         assert self._log is not None
@@ -248,7 +259,9 @@ class Loop:
         for name, model in candidates.items():
             found = validate(model, self.val.all(), self.plan.preprocessing, precision=self.plan.precision)
             if not math.isfinite(found["loss"]):
-                self._diverged(f"{name}/loss", found["loss"], math.nan, self.step - 1)
+                facts = {"what": f"{name}/loss", "checkpoint": self._saved_step}
+                where = investigate_validation(model, self.plan, self.folder, self.step, self.val, facts)
+                self._diverged(f"{name}/loss", found["loss"], math.nan, self.step - 1, where)
             values |= {f"{name}/{key}": value for key, value in found.items()}
             if self.best is None or (found["top1"], -found["loss"]) > (self.best["top1"], -self.best["loss"]):
                 self.best = {
@@ -297,6 +310,7 @@ class Loop:
                 "latest": self.latest,
                 "window": vars(self.window),
                 "unreadable": sorted(self.train.unreadable),
+                "spikes": self.spikes.state,
                 "plan": self.plan.to_json(),
             }
             checkpoint = Checkpoint(weights=weights, optimizer=self.trainee.optimizer_state(), state=state)

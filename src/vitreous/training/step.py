@@ -12,7 +12,7 @@ the weights where reading it costs nothing (CPU).
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -114,6 +114,17 @@ class TrainStep:
         self.scaler.update()
         if self.average is not None:
             self.average.update_parameters(self.model)
+
+    @contextlib.contextmanager
+    def as_if(self, precision: str) -> Iterator[None]:
+        """Steps in another precision, without a gradient scaler and uncompiled: to look at one again."""
+        before = self.precision, self.scaler
+        self.precision, self.scaler = precision, torch.amp.GradScaler(self.device.type, enabled=False)
+        try:
+            with torch.compiler.set_stance("force_eager"):
+                yield
+        finally:
+            self.precision, self.scaler = before
 
     @property
     def lr(self) -> float:
