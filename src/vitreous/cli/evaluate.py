@@ -58,15 +58,8 @@ def _print(result: "EvaluationResult") -> None:
     from vitreous.cli.tables import percent, print_table
 
     found = {name.removeprefix(f"{result.split}/"): value for name, value in result.metrics.items()}
-    low, high = percent(found["top1_low"]), percent(found["top1_high"])
-    near = int(found["top_k"])
-    rows = [
-        ("top-1", percent(found["top1"]), f"95 % interval (Wilson) {low} to {high}"),
-        (f"top-{near}", percent(found["top5"]), f"k is clipped to {near} classes" if near < 5 else ""),
-        ("macro F1", percent(found["f1_macro"]), "mean over classes"),
-        ("calibration error", percent(found["ece"]), "mean gap between confidence and accuracy"),
-        ("loss", f"{found['loss']:.4f}", "cross-entropy"),
-    ]
+    rows = _of_several_classes(found) if "map" in found else _of_one_class(found)
+    columns = ("class", "images", "precision", "recall", "F1")
     table = [
         (each.name, f"{each.images:,}", percent(each.precision), percent(each.recall), percent(each.f1))
         for each in result.per_class
@@ -75,7 +68,7 @@ def _print(result: "EvaluationResult") -> None:
         worst = sorted(range(len(table)), key=lambda row: result.per_class[row].f1)[: MOST_ROWS // 2]
         table = [table[row] for row in worst]
         print(f"The {len(table)} of {len(result.per_class)} classes with the lowest F1:")
-    print_table(("class", "images", "precision", "recall", "F1"), table)
+    print_table(columns, table)
     if confusions := result.confusions()[:5]:
         print("\nMost often confused:")
         print_table(("true", "predicted", "images"), [(a, b, f"{n:,}") for a, b, n in confusions], names=2)
@@ -85,4 +78,31 @@ def _print(result: "EvaluationResult") -> None:
         print(f"{name:<{width}}  {value:>9}  {remark}".rstrip())
     print(f"\n{len(result.answers):,} {result.split} images, {result.images_per_second:,.0f} images/s")
     for name in ("evaluation.json", "predictions.csv", "confusion.png", "mistakes.png"):
-        print(result.folder / name)
+        if (result.folder / name).exists():
+            print(result.folder / name)
+
+
+def _of_several_classes(found: dict[str, float]) -> list[tuple[str, str, str]]:
+    from vitreous.cli.tables import percent
+
+    return [
+        ("mean average precision", percent(found["map"]), "mean over the classes that occur"),
+        ("macro F1", percent(found["f1_macro"]), "mean over classes, from probability 0.5 on"),
+        ("micro F1", percent(found["f1_micro"]), "over all decisions"),
+        ("exact", percent(found["exact"]), "images whose whole set of classes is right"),
+        ("loss", f"{found['loss']:.4f}", "binary cross-entropy"),
+    ]
+
+
+def _of_one_class(found: dict[str, float]) -> list[tuple[str, str, str]]:
+    from vitreous.cli.tables import percent
+
+    low, high = percent(found["top1_low"]), percent(found["top1_high"])
+    near = int(found["top_k"])
+    return [
+        ("top-1", percent(found["top1"]), f"95 % interval (Wilson) {low} to {high}"),
+        (f"top-{near}", percent(found["top5"]), f"k is clipped to {near} classes" if near < 5 else ""),
+        ("macro F1", percent(found["f1_macro"]), "mean over classes"),
+        ("calibration error", percent(found["ece"]), "mean gap between confidence and accuracy"),
+        ("loss", f"{found['loss']:.4f}", "cross-entropy"),
+    ]

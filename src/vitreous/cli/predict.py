@@ -64,8 +64,10 @@ def _print(answers: "list[Prediction]") -> None:
 
     rows = []
     for each in answers:
-        best, *others = [f"{name} {value:.1%}" for name, value in each.probabilities.items()] or [""]
-        rows.append((each.path, best or "unreadable", each.error or ", ".join(others)))
+        said = {name: f"{name} {value:.1%}" for name, value in each.probabilities.items()}
+        answer = ", ".join(said.get(name, name) for name in each.labels) or "nothing"
+        others = [text for name, text in said.items() if name not in each.labels]
+        rows.append((each.path, "unreadable" if each.error else answer, each.error or ", ".join(others)))
     print_table(("picture", "answer", "then"), rows, names=3)
 
 

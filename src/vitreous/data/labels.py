@@ -20,7 +20,8 @@ def is_multi_label(labels: np.ndarray) -> bool:
 def images_by_class(labels: np.ndarray, classes: int) -> np.ndarray:
     """int64 (classes,): how many images have each class."""
     if is_multi_label(labels):
-        return labels.sum(axis=0, dtype=np.int64)
+        counts: np.ndarray = labels.sum(axis=0, dtype=np.int64)
+        return counts
     return np.bincount(labels, minlength=classes)
 
 
@@ -38,5 +39,5 @@ def strata(labels: np.ndarray) -> np.ndarray:
 def spelled(labels: np.ndarray, names: Sequence[str], i: int) -> str:
     """The label of image i in words: `cat`, `cat|dog`, or nothing."""
     if is_multi_label(labels):
-        return "|".join(names[at] for at in np.flatnonzero(labels[i]))
-    return names[labels[i]]
+        return "|".join(names[int(at)] for at in np.flatnonzero(labels[i]))
+    return names[int(labels[i])]

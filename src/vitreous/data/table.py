@@ -91,7 +91,7 @@ def table(path: Path) -> Source:
     return Source(parts=parts, writing=len(names) >= 10 and all(len(name) == 1 for name in names))
 
 
-def _read(path: Path) -> list[Mapping[str, str]]:
+def _read(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)

@@ -22,6 +22,7 @@ from vitreous.errors import ConfigError, DataError
 from vitreous.evaluation.device import choose_device
 from vitreous.evaluation.files import write_files
 from vitreous.evaluation.metrics import Measurement, Meter
+from vitreous.evaluation.multi_label import THRESHOLD, MultiLabelMeter
 from vitreous.evaluation.result import Answer, EvaluationResult
 from vitreous.evaluation.settings import EvaluateSettings
 from vitreous.interop.classifier import Classifier
@@ -126,6 +127,13 @@ def _images(
             raise
         raise DataError(f"the images of {run_dir}: {error}; --data names another place") from error
     logger.info("%s", opened.scan)
+    found = opened.splits[split]
+    if found.multi_label != classifier.multi_label:
+        learned, labelled = (
+            "any number of classes an image" if several else "one class an image"
+            for several in (classifier.multi_label, found.multi_label)
+        )
+        raise DataError(f"the model has learned {learned}, and these images are labelled with {labelled}")
     return given, name, split, opened.splits[split]
 
 
@@ -141,15 +149,15 @@ def _measure(
         loading=dataclasses.replace(loading, skip_unreadable=False),  # such images are left out already
         train=False,
     )
-    meter = Meter(classifier.classes)
+    meter = MultiLabelMeter(classifier.classes) if split.multi_label else Meter(classifier.classes)
     answers: list[Answer] = []
     for images, labels, _ in batches.all():
         inputs = classifier.preprocessing.normalize(images)
         logits = classifier(inputs.contiguous(memory_format=torch.channels_last)).float()
         meter.update(logits, labels)
-        answers += _answers(
-            classifier.classes, split, len(answers), logits.softmax(dim=1).cpu(), labels.cpu()
-        )
+        say = _sets if split.multi_label else _answers
+        probabilities = classifier.probabilities(logits).cpu()
+        answers += say(classifier.classes, split, len(answers), probabilities, labels.cpu())
     return meter.result(), tuple(answers)
 
 
@@ -165,6 +173,25 @@ def _answers(
             predicted=classes[predicted],
             probability=float(highest[i]),
             probability_of_true=float(of_true[i]),
+        )
+
+
+def _sets(
+    classes: tuple[str, ...], split: ImageSplit, start: int, probabilities: torch.Tensor, labels: torch.Tensor
+) -> Iterator[Answer]:
+    """Answers of any number of classes; what a set's probability is, `Answer` says."""
+
+    def joined(row: torch.Tensor) -> str:
+        return "|".join(name for name, has in zip(classes, row.tolist(), strict=True) if has)
+
+    true, said = labels.bool(), probabilities >= THRESHOLD
+    for i, mine in enumerate(probabilities):
+        yield Answer(
+            where=split.where(start + i),
+            true=joined(true[i]),
+            predicted=joined(said[i]),
+            probability=float(torch.where(said[i], mine, 1 - mine).prod()),
+            probability_of_true=float(torch.where(true[i], mine, 1 - mine).prod()),
         )
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from torch import Tensor
@@ -27,19 +28,19 @@ def write_files(
     """Write all files into the result's folder."""
     result.folder.mkdir(parents=True, exist_ok=True)
     name, split = classifier.config.name, result.split
-    right = result.metrics[f"{split}/top1"]
-    told = {
+    told: dict[str, Any] = {
         "schema_version": 1,
         "model": name,
         "data": list(data),
         "split": split,
         "metrics": result.metrics,
-        "interval": "top1_low to top1_high: Wilson, 95 %, over the images",
         "images_per_second": round(result.images_per_second, 1),
         "per_class": [dataclasses.asdict(each) for each in result.per_class],
         "classes": result.classes,
-        "confusion": result.confusion.tolist(),
     }
+    if result.confusion is not None:
+        told["interval"] = "top1_low to top1_high: Wilson, 95 %, over the images"
+        told["confusion"] = result.confusion.tolist()
     text = json.dumps(told, indent=1, ensure_ascii=False)
     (result.folder / "evaluation.json").write_text(redact(text) + "\n", encoding="utf-8")
     with (result.folder / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
@@ -56,12 +57,13 @@ def write_files(
                     f"{each.probability_of_true:.6f}",
                 ]
             )
-    draw_confusion(
-        result.confusion,
-        result.classes,
-        result.folder / "confusion.png",
-        f"{name} on {split}: {100 * right:.2f} % of {len(result.answers):,} images right",
-    )
+    if result.confusion is not None:
+        draw_confusion(
+            result.confusion,
+            result.classes,
+            result.folder / "confusion.png",
+            f"{name} on {split}: {result.headline}, {len(result.answers):,} images",
+        )
     _draw_mistakes(result, classifier, images, result.folder / "mistakes.png")
 
 
@@ -71,11 +73,11 @@ def _draw_mistakes(result: EvaluationResult, classifier: Classifier, images: Ima
     tiles = []
     for number in worst:
         answer = result.answers[number]
-        said = f"said: {_answer(answer.predicted, answer.probability, 15)}"
+        said = f"said: {_answer(answer.predicted or 'nothing', answer.probability, 15)}"
         tiles.append(
             Tile(
                 _as_image(classifier.preprocessing.to_uint8(images.image(number))),
-                (f"true: {shorten(answer.true, 20)}",),
+                (f"true: {shorten(answer.true or 'nothing', 20)}",),
                 said,
             )
         )
@@ -94,11 +96,11 @@ def draw_predictions(
     tiles = []
     for answer, picture in list(zip(answers, pictures, strict=True))[:MOST_PREDICTIONS]:
         name = shorten(Path(answer.path).name, 24)
-        if answer.label is None:
+        if answer.error is not None:
             tiles.append(Tile(None, (name,)))
             continue
         seen = _as_image(classifier.preprocessing.load(picture))
-        tiles.append(Tile(seen, (name, _answer(answer.label, answer.probability or 0, 20))))
+        tiles.append(Tile(seen, (name, _answer(answer.label or "nothing", answer.probability or 0, 20))))
     shown = (
         f"{len(tiles)} of {len(answers):,} pictures"
         if len(tiles) < len(answers)

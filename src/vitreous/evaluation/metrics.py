@@ -32,13 +32,17 @@ CALIBRATION_BINS = 15
 
 @dataclass(frozen=True)
 class ClassResult:
-    """One row of the table by class: `images` is the number that truly belong to it."""
+    """One row of the table by class: `images` is the number that truly belong to it.
+
+    `average_precision` is there where an image may have any number of classes, and the class occurs.
+    """
 
     name: str
     images: int
     precision: float
     recall: float
     f1: float
+    average_precision: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +51,16 @@ class Measurement:
 
     Args:
         values: `images`, `loss` (cross-entropy), `top1`, `top1_low`, `top1_high`, `top5`, `top_k` (the k that
-            `top5` stands for), `f1_macro` (over the classes that occur), `ece`.
+            `top5` stands for), `f1_macro` (over the classes that occur), `ece`; of multi-label images those
+            of `multi_label.py`.
         per_class: in the order of the class map.
-        confusion: int64 (classes, classes), true class in rows, predicted in columns.
+        confusion: int64 (classes, classes), true class in rows, predicted in columns; None where an image may
+            have any number of classes.
     """
 
     values: dict[str, float]
     per_class: tuple[ClassResult, ...]
-    confusion: np.ndarray
+    confusion: np.ndarray | None
 
 
 class Meter:

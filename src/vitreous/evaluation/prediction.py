@@ -3,6 +3,7 @@
 A picture that cannot be read gets an entry that says so; the others still get their answer.
 """
 
+import dataclasses
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from torch import Tensor
 from vitreous.data.folder import ENDINGS
 from vitreous.data.preprocessing import ImageLike
 from vitreous.errors import ConfigError, DataError
+from vitreous.evaluation.multi_label import THRESHOLD
 from vitreous.evaluation.settings import PredictSettings
 from vitreous.interop.classifier import Classifier
 from vitreous.interop.model_folder import load
@@ -31,6 +33,8 @@ class Prediction:
         probability: of that class, 0 to 1.
         probabilities: class name → probability, the most probable first, as many as were asked for.
         error: why there is no answer.
+        labels: the classes that the picture has: the one of `label`, or, of a multi-label model, those of
+            probability 0.5 and more, the most probable first.
     """
 
     path: str
@@ -38,6 +42,7 @@ class Prediction:
     probability: float | None
     probabilities: dict[str, float]
     error: str | None = None
+    labels: tuple[str, ...] = ()
 
 
 def predict(
@@ -139,10 +144,17 @@ def _predict_batch(
     if readable:
         batch = classifier.preprocessing.normalize(torch.stack(pixels).to(classifier.device))
         logits = classifier(batch.contiguous(memory_format=torch.channels_last)).float()
-        highest = logits.softmax(dim=1).cpu().topk(min(top, len(classifier.classes)), dim=1)
+        probabilities = classifier.probabilities(logits).cpu()
+        highest = probabilities.topk(min(top, len(classifier.classes)), dim=1)
         for number, values, places in zip(
             readable, highest.values.tolist(), highest.indices.tolist(), strict=True
         ):
             said = {classifier.classes[place]: value for place, value in zip(places, values, strict=True)}
-            answers[number] = Prediction(names[number], next(iter(said)), values[0], said)
+            best = next(iter(said))
+            answers[number] = Prediction(names[number], best, values[0], said, labels=(best,))
+        if classifier.multi_label:
+            for number, mine in zip(readable, probabilities, strict=True):
+                order = mine.argsort(descending=True).tolist()
+                has = tuple(classifier.classes[place] for place in order if mine[place] >= THRESHOLD)
+                answers[number] = dataclasses.replace(answers[number], labels=has)
     return [answers[number] for number in range(len(pictures))]

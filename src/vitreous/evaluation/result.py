@@ -10,7 +10,11 @@ from vitreous.evaluation.metrics import ClassResult
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model said about one labelled image: names and probabilities (0 to 1)."""
+    """What the model said about one labelled image: names and probabilities (0 to 1).
+
+    Of images with any number of classes, the names are joined by `|`, and a probability is that of the whole
+    set, as if its classes were independent.
+    """
 
     where: str
     true: str
@@ -20,7 +24,7 @@ class Answer:
 
     @property
     def right(self) -> bool:
-        """Whether the most probable class is the true one."""
+        """Whether the answer is the true class, or exactly the true classes."""
         return self.true == self.predicted
 
 
@@ -33,7 +37,7 @@ class EvaluationResult:
         metrics: fractions from 0 to 1, as `val/top1` and so on (see `vitreous.evaluation.metrics`).
         per_class: the table by class.
         classes: names in the order of the confusion matrix.
-        confusion: int64 (classes, classes), true in rows, predicted in columns.
+        confusion: int64 (classes, classes), true in rows, predicted in columns; None of multi-label images.
         answers: one for each image, in the order of the data.
         images_per_second: reading included, the first batch too.
         folder: where the files are.
@@ -43,15 +47,23 @@ class EvaluationResult:
     metrics: dict[str, float]
     per_class: tuple[ClassResult, ...]
     classes: tuple[str, ...]
-    confusion: np.ndarray
+    confusion: np.ndarray | None
     answers: tuple[Answer, ...]
     images_per_second: float
     folder: Path
 
+    @property
+    def headline(self) -> str:
+        """The one figure that stands for all: `top-1 98.89%`, or `mAP 71.20%` of multi-label images."""
+        top1 = self.metrics.get(f"{self.split}/top1")
+        if top1 is None:
+            return f"mAP {self.metrics[f'{self.split}/map']:.2%}"
+        return f"top-1 {top1:.2%}"
+
     def __repr__(self) -> str:
         return (
-            f"EvaluationResult({self.split}: top-1 {self.metrics[f'{self.split}/top1']:.2%} of "
-            f"{len(self.answers):,} images, {len(self.classes)} classes, in {self.folder})"
+            f"EvaluationResult({self.split}: {self.headline}, {len(self.answers):,} images, "
+            f"{len(self.classes)} classes, in {self.folder})"
         )
 
     def mistakes(self) -> list[Answer]:
@@ -60,6 +72,8 @@ class EvaluationResult:
 
     def confusions(self) -> list[tuple[str, str, int]]:
         """(true, predicted, images) of every pair that was confused, the most frequent first."""
+        if self.confusion is None:
+            return []
         wrong = self.confusion - np.diag(np.diag(self.confusion))
         pairs = [(self.classes[i], self.classes[j], int(wrong[i, j])) for i, j in np.argwhere(wrong)]
         return sorted(pairs, key=lambda pair: -pair[2])

@@ -17,10 +17,19 @@ class Classifier(nn.Module):
         model: what `vitreous.build` returns; (batch, channels, height, width) -> (batch, classes).
         classes: one name for each of the model's outputs, in their order.
         preprocessing: how pictures become the model's input.
+        multi_label: whether a picture may have any number of classes.
     """
 
-    def __init__(self, model: nn.Module, *, classes: tuple[str, ...], preprocessing: Preprocessing) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        classes: tuple[str, ...],
+        preprocessing: Preprocessing,
+        multi_label: bool = False,
+    ) -> None:
         super().__init__()
+        self.multi_label = multi_label
         self.model = model
         self.classes = tuple(classes)
         self.preprocessing = preprocessing
@@ -41,6 +50,10 @@ class Classifier(nn.Module):
         """Logits of normalised images: (batch, channels, height, width) -> (batch, classes)."""
         logits: Tensor = self.model(images)
         return logits
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """(batch, classes), 0 to 1: of exactly one class, or of each class by itself (multi-label)."""
+        return logits.sigmoid() if self.multi_label else logits.softmax(dim=1)
 
     def __repr__(self) -> str:
         parameters = sum(each.numel() for each in self.model.parameters())

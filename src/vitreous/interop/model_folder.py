@@ -2,7 +2,7 @@
 
     model.safetensors   weights, each stored once
     config.json         the description of the architecture, exact
-    labels.json         class names in output order
+    labels.json         class names in output order, and whether a picture may have several
     preprocess.json     how pictures become its input
     README.md           the card
 
@@ -49,6 +49,7 @@ def save_model(
     preprocessing: Preprocessing,
     metrics: Mapping[str, float],
     provenance: Mapping[str, Any],
+    multi_label: bool = False,
 ) -> Path:
     """Write a model folder, replacing an earlier one at the same place.
 
@@ -59,6 +60,7 @@ def save_model(
         preprocessing: how pictures become the model's input.
         metrics: measured values under the names of `metrics.jsonl`, for the card (`model/macs` included).
         provenance: `command`, `data`, `seed`, `settings` and what else the card should tell.
+        multi_label: whether a picture may have any number of classes.
 
     Raises:
         ConfigError: the model is folded, the number of classes is not its own, or the folder holds something
@@ -87,7 +89,8 @@ def save_model(
     draft.mkdir(parents=True)
     save_weights(model, str(draft / WEIGHTS), metadata={"format": "pt"})
     _write(draft / CONFIG, _as_text(to_json(config)))
-    _write(draft / LABELS, _as_text(list(classes)))
+    names = {"multi_label": True, "classes": list(classes)} if multi_label else list(classes)
+    _write(draft / LABELS, _as_text(names))
     _write(draft / PREPROCESS, _as_text(preprocessing.to_json()))
     _write(draft / CARD, card)
     _sync(draft / WEIGHTS)
@@ -120,6 +123,9 @@ def load(path: Path | str, *, device: str | torch.device = "cpu") -> Classifier:
         model = build(config)
     _fill(model, folder / WEIGHTS)
     classes = _json(folder / LABELS)
+    multi_label = isinstance(classes, dict) and classes.get("multi_label") is True
+    if multi_label:
+        classes = classes.get("classes")
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
         raise ConfigError(f"{folder / LABELS}: a list of class names is expected")
     if len(classes) != config.classes:
@@ -136,7 +142,9 @@ def load(path: Path | str, *, device: str | torch.device = "cpu") -> Classifier:
         raise ConfigError(
             f"{folder / PREPROCESS}: images of {_times(given)}, but the model takes {_times(taken)}"
         )
-    classifier = Classifier(model, classes=tuple(classes), preprocessing=preprocessing)
+    classifier = Classifier(
+        model, classes=tuple(classes), preprocessing=preprocessing, multi_label=multi_label
+    )
     return classifier.to(device).eval()
 
 
