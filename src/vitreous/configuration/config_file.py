@@ -19,7 +19,7 @@ from vitreous.recipes.shipped import recipe_names, recipe_text
 SCHEMA_VERSION = 1
 BASE = "based_on"
 # Settings that name something to read; `out` is made, not read, and stays relative to the working directory.
-_READ = ("data", "model", "reference")
+_READ = ("data", "model", "reference", "pretrained")
 _NOT_A_PATH = ("digits",)
 
 
@@ -67,7 +67,8 @@ def _read_chain(named: str, types: dict[str, Any], above: tuple[str, ...]) -> li
     if not is_recipe(named):
         for key in _READ:
             if key in values:
-                values[key] = _from_the_file(values[key], is_list(types[key]), Path(named).parent)
+                several, is_path = is_list(types[key]), key == "pretrained"
+                values[key] = _from_the_file(values[key], several, Path(named).parent, is_path)
     values = {key: typed(value, types[key], f"--config {named}: {key}") for key, value in values.items()}
     layer = Layer(source=source, values=values)
     if base is None:
@@ -127,19 +128,21 @@ def _flatten(content: dict[Any, Any], types: dict[str, Any], named: str, prefix:
     return values
 
 
-def _from_the_file(value: Any, several: bool, folder: Path) -> Any:
+def _from_the_file(value: Any, several: bool, folder: Path, is_path: bool) -> Any:
     """Paths relative to the file that names them; other names stay as they are."""
     if several:
         values = value if isinstance(value, list) else [value]
         return [_beside(each, folder) if isinstance(each, str) else each for each in values]
-    is_file = isinstance(value, str) and value.endswith(".json")
+    is_file = isinstance(value, str) and (is_path or value.endswith(".json"))
     return _beside(value, folder) if is_file else value
 
 
 def _beside(name: str, folder: Path) -> str:
     if name.startswith("wds:"):
         return f"wds:{folder / name.removeprefix('wds:')}"
-    is_path = name not in _NOT_A_PATH and not name.startswith(("torch/", "hf:")) and "://" not in name
+    is_path = (
+        name not in _NOT_A_PATH and not name.startswith(("torch/", "hf:", "timm:")) and "://" not in name
+    )
     return str(folder / name) if is_path else name
 
 

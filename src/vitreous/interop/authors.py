@@ -75,6 +75,40 @@ def convert(
         DataError: the file is no checkpoint, or cannot be opened without running code.
         VerifyError: the weights are another architecture's, or give values that are not finite.
     """
+    model, found = read_released(file, name, image_size=image_size, **switches)
+    described = model.config
+    logits = _logits(model, described.image)
+    if not logits.isfinite().all():
+        raise VerifyError(f"{file} as {described.name}: an image gives logits that are not finite")
+    folder = save_model(
+        out,
+        model,
+        classes=[f"class_{number}" for number in range(described.classes)] if classes is None else classes,
+        preprocessing=imagenet_preprocessing(described.image),
+        metrics={},
+        provenance={
+            "converted from": Path(file).name,
+            "sha256 of that file": _digest(Path(file)),
+            "trained by": f"others; {look_up(name)[1].paper}",
+        },
+    )
+    if not torch.equal(_logits(load(folder).model, described.image), logits):
+        raise VerifyError(f"{folder}: the model folder gives other logits than the weights it was made from")
+    parameters = sum(each.numel() for each in model.parameters())
+    return Converted(folder, described, found, parameters, logits.abs().max().item())
+
+
+def read_released(
+    file: Path | str, name: str, *, image_size: int | tuple[int, int] | None = None, **switches: Any
+) -> tuple[VisionTransformerModule, ForeignCheckpoint]:
+    """The model in a released checkpoint, and what the file held; raises what `convert` raises.
+
+    Args:
+        file: as for `convert`.
+        name: as for `convert`.
+        image_size: pixels it was trained at, where these are not the catalog's.
+        **switches: as for `convert`.
+    """
     known, entry = look_up(name)
     if entry.names is None:
         raise ConfigError(
@@ -85,28 +119,9 @@ def convert(
     try:
         counted = _count_classes(entry.names(config(known, image_size=image_size, **switches)), found)
         described = config(known, image_size=image_size, classes=counted, **switches)
-        model = _load(described, entry.names(described), found)
+        return _load(described, entry.names(described), found), found
     except VerifyError as error:
         raise VerifyError(f"{file} as {known}: {error}") from error
-    logits = _logits(model, described.image)
-    if not logits.isfinite().all():
-        raise VerifyError(f"{file} as {known}: an image gives logits that are not finite")
-    folder = save_model(
-        out,
-        model,
-        classes=[f"class_{number}" for number in range(described.classes)] if classes is None else classes,
-        preprocessing=imagenet_preprocessing(described.image),
-        metrics={},
-        provenance={
-            "converted from": Path(file).name,
-            "sha256 of that file": _digest(Path(file)),
-            "trained by": f"others; {entry.paper}",
-        },
-    )
-    if not torch.equal(_logits(load(folder).model, described.image), logits):
-        raise VerifyError(f"{folder}: the model folder gives other logits than the weights it was made from")
-    parameters = sum(each.numel() for each in model.parameters())
-    return Converted(folder, described, found, parameters, logits.abs().max().item())
 
 
 def read_class_names(path: Path | str) -> list[str]:

@@ -49,10 +49,7 @@ def resize_positions(
     wanted = before.state_dict()
     for name in sorted(state.keys() ^ wanted.keys()):
         raise ConfigError(f"resize_positions: {name} is in the weights or in the model, but not in both")
-    resized = dict(state)
-    for where, module in after.named_modules():
-        for name, table in _tables(state, where, before.get_submodule(where), module).items():
-            resized[name] = table
+    resized = dict(state) | resized_tables(state, before, after)
     for name, weight in after.state_dict().items():
         if resized[name].shape != weight.shape:
             raise ConfigError(
@@ -60,6 +57,22 @@ def resize_positions(
                 f"to {_pixels(new)}; images resized to {_pixels(old)} suit the model as it is"
             )
     return resized
+
+
+def resized_tables(state: Mapping[str, Tensor], before: nn.Module, after: nn.Module) -> dict[str, Tensor]:
+    """All position tables that two models have under one name, from the one's size to the other's.
+
+    Args:
+        state: weights of `before`.
+        before: the model they belong to; its shapes alone are read.
+        after: the model they are for; likewise.
+    """
+    old = dict(before.named_modules())
+    tables: dict[str, Tensor] = {}
+    for where, module in after.named_modules():
+        if where in old:
+            tables |= _tables(state, where, old[where], module)
+    return tables
 
 
 def _tables(

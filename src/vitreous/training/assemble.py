@@ -17,9 +17,12 @@ from vitreous.models.vision_transformer import build
 from vitreous.training.balance import class_weights
 from vitreous.training.compilation import compiled
 from vitreous.training.distillation import Distillation
+from vitreous.training.fine_tuning import start
+from vitreous.training.frozen import freeze_before_head
 from vitreous.training.network import network_of
 from vitreous.training.objective import Objective
 from vitreous.training.plan import Plan
+from vitreous.training.settings import TrainSettings
 from vitreous.training.step import Forward, TrainStep
 from vitreous.training.teacher import Teacher, read_teacher
 from vitreous.training.teacher_cache import known_probabilities
@@ -27,8 +30,14 @@ from vitreous.training.teacher_cache import known_probabilities
 SMALLEST_VALIDATION_BATCH = 128
 
 
-def make_model(plan: Plan) -> tuple[nn.Module, Forward]:
-    """The model on its device with its first weights, and what computes its logits (compiled or not)."""
+def make_model(plan: Plan, settings: TrainSettings | None = None) -> tuple[nn.Module, Forward]:
+    """The model on its device with its first weights, and what computes its logits (compiled or not).
+
+    Args:
+        plan: what to build.
+        settings: of a new run, whose pretrained weights are read; None for one whose weights are in a
+            checkpoint.
+    """
     torch.manual_seed(stream_seed(plan.seed, "init"))
     rates = plan.recipe
     model = build(
@@ -36,7 +45,12 @@ def make_model(plan: Plan) -> tuple[nn.Module, Forward]:
         dropout=rates.dropout,
         attention_dropout=rates.attention_dropout,
         drop_path=rates.drop_path,
-    ).to(plan.device)
+    )
+    if settings is not None:
+        start(model, settings, plan)
+    if rates.train == "head":
+        freeze_before_head(model)
+    model.to(plan.device)
     network = network_of(plan, model)
     return model, compiled(network) if plan.compiled else network
 

@@ -185,9 +185,12 @@ def choose_lr(settings: TrainSettings, batch_size: int, reasons: Reasons) -> flo
 
     def automatic() -> tuple[float, str]:
         per_512 = settings.recipe.lr_per_512
-        if per_512 is None:
-            return peak_lr(settings.recipe.optimizer, batch_size)
-        return per_512 * batch_size / 512, f"{per_512:g} × {batch_size}/512 (linear)"
+        if per_512 is not None:
+            return per_512 * batch_size / 512, f"{per_512:g} × {batch_size}/512 (linear)"
+        lr, why = peak_lr(settings.recipe.optimizer, batch_size)
+        if settings.pretrained is not None and settings.pretrained_by == "loading":
+            return lr / 10, f"a tenth of {why}, since the weights are trained"
+        return lr, why
 
     lr = reasons.choose("lr", settings.lr, automatic)
     if not lr > 0 or not math.isfinite(lr):

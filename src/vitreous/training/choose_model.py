@@ -11,8 +11,9 @@ import math
 
 from vitreous.data.images import ImageData
 from vitreous.errors import ConfigError
+from vitreous.interop.pretrained import Pretrained
 from vitreous.models.catalog import config as catalog_config
-from vitreous.models.described import read
+from vitreous.models.described import fitted, read
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.training.automatic import Reasons
 from vitreous.training.settings import TrainSettings
@@ -21,9 +22,15 @@ FEWEST_TOKENS = 16
 
 
 def choose_model(
-    settings: TrainSettings, data: ImageData, device: str, reasons: Reasons
+    settings: TrainSettings,
+    data: ImageData,
+    device: str,
+    reasons: Reasons,
+    pretrained: Pretrained | None = None,
 ) -> VisionTransformer:
     """The model at the image size, with the classes and channels of the data.
+
+    With `pretrained` and without a model, the pretrained one.
 
     Raises:
         ConfigError: unknown model, or a size that does not fit it.
@@ -32,6 +39,16 @@ def choose_model(
     side = min(scan.heights[1], scan.widths[1])
     found = f"the images are {scan.heights[1]}×{scan.widths[1]} (median)"
     asked_size = parse_image_size(settings.image_size)
+    if pretrained is not None and settings.model == "auto":
+        image = pretrained.config.image
+        reasons.sentences["model"] = "the pretrained one"
+        reasons.sentences["image_size"] = "the pretrained model's" if asked_size is None else "as given"
+        return fitted(
+            pretrained.config,
+            image_size=asked_size or (image.height, image.width),
+            classes=len(data.classes),
+            channels=scan.channels,
+        )
     described = read(settings.model)
     if described is not None:
         return _check_described(

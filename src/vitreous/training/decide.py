@@ -17,6 +17,7 @@ from vitreous.data.statistics import fit_preprocessing, training_storage
 from vitreous.training import automatic
 from vitreous.training.assemble import make_step
 from vitreous.training.choose_model import choose_model, token_warning
+from vitreous.training.fine_tuning import pretrained_of, with_known_statistics
 from vitreous.training.machine import look_at_machine
 from vitreous.training.objective import Objective
 from vitreous.training.plan import Plan
@@ -38,7 +39,8 @@ def decide(settings: TrainSettings, data: ImageData) -> Plan:
     machine = look_at_machine()
     images = len(data.splits["train"])
     device = automatic.choose_device(settings, machine, reasons)
-    config = choose_model(settings, data, device, reasons)
+    pretrained = pretrained_of(settings)
+    config = choose_model(settings, data, device, reasons, pretrained)
     counted = cost(config)  # also builds it once without values: sizes that do not fit fail here
     warning = token_warning(config)
     if warning:
@@ -66,6 +68,7 @@ def decide(settings: TrainSettings, data: ImageData) -> Plan:
         crop=recipe.crop,
         loading=settings.loading,
     )
+    preprocessing = with_known_statistics(preprocessing, pretrained, reasons.sentences)
     path, reasons.sentences["loading.path"] = choose_path(
         len(data.splits["train"].pool), training_storage(preprocessing, recipe.crop), settings.loading
     )

@@ -11,6 +11,8 @@ import yaml
 from vitreous.training.plan import Plan
 from vitreous.training.settings import TrainSettings
 
+AS_GIVEN = ("as described", "the pretrained one")
+
 
 def resolved_yaml(settings: TrainSettings, plan: Plan) -> str:
     """The text of `config.yaml`.
@@ -25,7 +27,7 @@ def resolved_yaml(settings: TrainSettings, plan: Plan) -> str:
         settings,
         out=None,
         fresh=False,
-        model=plan.config.name if plan.reasons.get("model") != "as described" else settings.model,
+        model=settings.model if plan.reasons.get("model") in AS_GIVEN else plan.config.name,
         epochs="auto" if timed else round(plan.epochs),
         batch_size=plan.batch_size,
         lr=plan.lr,

@@ -121,7 +121,7 @@ class Run:
     def _train(
         self, plan: Plan, data: ImageData, checkpoint: Checkpoint | None, interruption: Interruption
     ) -> TrainResult:
-        model, forward = make_model(plan)
+        model, forward = make_model(plan, self.settings if checkpoint is None else None)
         train_batches = make_train_batches(plan, data, self.settings.loading)
         val_batches = make_val_batches(plan, data, self.settings.loading)
         augment = make_augmentation(plan)

@@ -64,6 +64,9 @@ class TrainSettings:
         deterministic: refuse operations whose result may differ between runs on a GPU (slower).
         eval_every: epochs between validations; the last epoch is always validated.
         fresh: move an existing run folder aside instead of continuing it.
+        pretrained: weights to start from: a run or model folder, a checkpoint file of `model`'s authors, or
+            `timm:NAME`.
+        pretrained_by: `loading` takes them as they are; `selection` cuts a larger model to size.
         reference: known curve that every validation is compared with, without effect on the run: a name
             such as `eit_mini_imagenet`, or a file of `vitreous runs reference`.
     """
@@ -83,6 +86,8 @@ class TrainSettings:
     deterministic: bool = False
     eval_every: int = 1
     fresh: bool = False
+    pretrained: str | None = None
+    pretrained_by: Literal["loading", "selection"] = "loading"
     reference: str | None = None
     recipe: Recipe = field(default_factory=Recipe)
     loading: Loading = field(default_factory=Loading)

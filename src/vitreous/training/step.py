@@ -22,6 +22,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from vitreous.data.streams import stream_seed
 from vitreous.training.checkpoint import Weights
+from vitreous.training.frozen import train_mode
 from vitreous.training.objective import Objective, Shown
 from vitreous.training.optimizer import make_optimizer
 from vitreous.training.recipe import Recipe
@@ -88,7 +89,7 @@ class TrainStep:
         """
         self.schedule.set(step)
         torch.manual_seed(stream_seed(self._seed, "dropout", step))
-        self.model.train()
+        train_mode(self.model)
         self.optimizer.zero_grad(set_to_none=True)
         parts = self._recipe.accumulate
         total = torch.zeros((), device=self.device)

@@ -45,6 +45,8 @@ def train(
     deterministic: bool = TrainSettings.deterministic,
     eval_every: int = TrainSettings.eval_every,
     fresh: bool = TrainSettings.fresh,
+    pretrained: str | os.PathLike[str] | None = TrainSettings.pretrained,
+    pretrained_by: Literal["loading", "selection"] = TrainSettings.pretrained_by,
     reference: str | os.PathLike[str] | None = TrainSettings.reference,
     recipe: Recipe | Section | None = None,
     loading: Loading | Section | None = None,
@@ -72,6 +74,8 @@ def train(
         deterministic: refuse operations whose result may differ between runs on a GPU.
         eval_every: epochs between validations.
         fresh: move an existing run folder aside instead of continuing it.
+        pretrained: weights to start from: run or model folder, checkpoint file, or `timm:NAME`.
+        pretrained_by: `selection` cuts a larger model to size.
         reference: known curve that every validation is compared with: a name such as `eit_mini_imagenet`,
             or a file of `vitreous runs reference`.
         recipe: optimizer, schedule, augmentation; a `Recipe` or its fields that differ from the default.

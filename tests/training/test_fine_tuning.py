@@ -1,0 +1,112 @@
+"""Runs that start from trained weights."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from vitreous.errors import ConfigError, StoppedError
+from vitreous.interop.model_folder import load
+from vitreous.models.as_json import to_json
+from vitreous.models.catalog import config
+from vitreous.training.train import TrainResult
+
+Run = Callable[..., TrainResult]
+
+
+@pytest.fixture
+def trained(tiny_run: Run, tmp_path: Path) -> Path:
+    return tiny_run(out=str(tmp_path / "first"), epochs=1).run_dir
+
+
+def first_weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "checkpoints" / "step-000000" / "model.safetensors")
+
+
+def test_a_run_starts_from_the_weights_of_another_with_its_model_and_statistics(
+    tiny_run: Run, trained: Path
+) -> None:
+    done = tiny_run(model="auto", pretrained=str(trained), epochs=1, lr="auto", saving={"keep": 9})
+    source = load(trained)
+    assert load(done.run_dir).config == source.config
+    assert load(done.run_dir).preprocessing == source.preprocessing
+    for name, each in first_weights(done.run_dir).items():
+        assert torch.equal(each, source.model.state_dict()[name]), name
+    text = (done.run_dir / "config.yaml").read_text()
+    assert "model: auto  # the pretrained one" in text
+    assert "lr: 0.0001  # a tenth of 2e-3" in text
+    assert "pretrained: weights from" in (done.run_dir / "train.log").read_text()
+
+
+def test_at_another_image_size_and_for_other_classes_the_rest_is_kept(tiny_run: Run, trained: Path) -> None:
+    done = tiny_run(
+        model="auto", pretrained=str(trained), image_size=16, epochs=1, data="digits", saving={"keep": 9}
+    )
+    assert load(done.run_dir).config.image.height == 16
+    source = load(trained).model.state_dict()
+    name = "layers.1.branches.1.widen.weight"
+    assert torch.equal(first_weights(done.run_dir)[name], source[name])
+
+
+def test_a_run_from_pretrained_weights_continues_without_them(
+    tiny_run: Run, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight = tiny_run(model="auto", pretrained=str(trained), out=str(tmp_path / "straight"))
+    from vitreous.training.loop import Loop
+
+    validate = Loop._validate
+
+    def stop(loop: Loop, line: Any) -> None:
+        validate(loop, line)
+        loop._save(must=True)
+        raise StoppedError("stopped", 75)
+
+    monkeypatch.setattr(Loop, "_validate", stop)
+    with pytest.raises(StoppedError):
+        tiny_run(model="auto", pretrained=str(trained))
+    monkeypatch.undo()
+    trained.rename(tmp_path / "gone")
+    done = tiny_run(model="auto", pretrained=str(trained))
+    for one, other in zip(load(straight.run_dir).parameters(), load(done.run_dir).parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_training_the_head_leaves_everything_else_as_it_was(tiny_run: Run, trained: Path) -> None:
+    recipe = {"train": "head", "optimizer": "muon", "dropout": 0.1}
+    done = tiny_run(model="auto", pretrained=str(trained), recipe=recipe)
+    before, after = load(trained).model.state_dict(), load(done.run_dir).model.state_dict()
+    for name, each in after.items():
+        assert torch.equal(each, before[name]) != name.startswith("head."), name
+
+
+def test_a_smaller_model_is_cut_out_of_a_larger_one(tiny_run: Run, trained: Path) -> None:
+    small = config("eit_digits", image_size=8, classes=10, channels=1, width=8, depth=2, heads=2)
+    model = json.dumps(to_json(small))
+    done = tiny_run(
+        model=model, pretrained=str(trained), pretrained_by="selection", epochs=1, saving={"keep": 9}
+    )
+    found, larger = first_weights(done.run_dir), load(trained).model.state_dict()
+    assert torch.equal(found["prefix.token"], larger["prefix.token"][..., ::2])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pretrained": "nowhere"}, "nowhere does not exist; give a run folder or a model folder"),
+        ({"recipe": {"train": "head"}}, "recipe.train head leaves random features as they are"),
+        (
+            {"pretrained": ".", "pretrained_by": "selection", "model": "auto"},
+            "--pretrained-by selection needs the smaller model that is to be made: --model NAME",
+        ),
+    ],
+)
+def test_what_cannot_be_started_from_is_said_before_training(
+    tiny_run: Run, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        tiny_run(**changes)
+    assert not (tmp_path / "run").exists()
