@@ -140,10 +140,8 @@ def _from_the_file(value: Any, several: bool, folder: Path, is_path: bool) -> An
 def _beside(name: str, folder: Path) -> str:
     if name.startswith("wds:"):
         return f"wds:{folder / name.removeprefix('wds:')}"
-    is_path = (
-        name not in _NOT_A_PATH and not name.startswith(("torch/", "hf:", "timm:")) and "://" not in name
-    )
-    return str(folder / name) if is_path else name
+    elsewhere = name in _NOT_A_PATH or name.startswith(("torch/", "hf:", "timm:")) or "://" in name
+    return name if elsewhere else str(folder / name)
 
 
 def _reason(error: Exception) -> str:
