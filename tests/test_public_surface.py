@@ -22,6 +22,7 @@ FUNCTIONS = [
     "load",
     "predict",
     "train",
+    "with_turns",
 ]
 ERRORS = {
     "VitreousError": 1,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from vitreous.interop.model_folder import load
     from vitreous.models.catalog import config, list_models
     from vitreous.models.fold import fold
+    from vitreous.models.turns import with_turns
     from vitreous.models.vision_transformer import build
     from vitreous.training.train import train
 
@@ -46,6 +47,7 @@ _HOMES = {
     "load": "vitreous.interop.model_folder",
     "predict": "vitreous.evaluation.prediction",
     "train": "vitreous.training.train",
+    "with_turns": "vitreous.models.turns",
 }
 
 __all__ = [
@@ -68,6 +70,7 @@ __all__ = [
     "load",
     "predict",
     "train",
+    "with_turns",
 ]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.training.test_distillation import model_folder
+from tests.training.test_mixed_depth import THREE
 
 
 def delivered(run: Path) -> bytes:
@@ -20,8 +21,9 @@ def delivered(run: Path) -> bytes:
         {"recipe": {"balance": "weights"}},
         {"distilling": {"temperature": 2.0}},
         {"distilling": {"kind": "hard", "cache": True}},
+        {"model": THREE, "recipe": {"mixed_depth": "drawn"}},
     ],
-    ids=["repeats", "sampler", "weights", "soft", "hard and cached"],
+    ids=["repeats", "sampler", "weights", "soft", "hard and cached", "mixed depth"],
 )
 def test_a_continued_run_ends_with_the_same_bits(tiny_run, stopped_at, tmp_path, changes: dict[str, Any]):
     if "distilling" in changes:

@@ -38,6 +38,7 @@ def run(words: Sequence[str]) -> int:
         out=settings.out,
         device=settings.device,
         batch_size=settings.batch_size,
+        turns=settings.turns,
         loading=given,
     )
     if asked.as_json:

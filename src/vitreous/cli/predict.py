@@ -41,6 +41,8 @@ def run(words: Sequence[str]) -> int:
     from vitreous.interop.model_folder import load
 
     classifier = load(settings.run, device=choose_device(settings.device))
+    if settings.turns is not None:
+        classifier = classifier.with_turns(settings.turns)
     pictures = list_pictures(settings.files)
     answers = predict(classifier, pictures, top=settings.top, batch_size=settings.batch_size)
     if settings.csv:

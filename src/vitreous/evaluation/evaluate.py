@@ -41,6 +41,7 @@ def evaluate(
     out: str | Path | None = None,
     device: str = EvaluateSettings.device,
     batch_size: int = EvaluateSettings.batch_size,
+    turns: int | None = EvaluateSettings.turns,
     loading: Loading | Mapping[str, Any] | None = None,
 ) -> EvaluationResult:
     """Measure a model and write metrics, answers and pictures.
@@ -53,6 +54,7 @@ def evaluate(
         out: folder of the results, by default `evaluation-…` inside `run`.
         device: `cpu`, `cuda`, …, or `auto`.
         batch_size: images at a time.
+        turns: of a recursive model, fewer than it was trained with; None for all.
         loading: how images are read, or some fields of it; the rest is as the run did.
 
     Raises:
@@ -63,10 +65,14 @@ def evaluate(
         raise ConfigError(f"--batch-size is {batch_size}; 1 or more works")
     place = Path(run)
     classifier = load(place, device=choose_device(device))
+    if turns is not None:
+        classifier = classifier.with_turns(turns)
     run_dir = next((each for each in (place, place.parent) if (each / INPUT).exists()), None)
     stored = _stored(run_dir)
     reading = _loading(stored, loading)
     images, name, split, rows = _images(classifier, run_dir, stored, data, split, reading)
+    if turns is not None:
+        name = f"{name}-turns-{turns}"
     folder = _folder(out, place, name, images)
     started = time.perf_counter()
     measurement, answers = _measure(classifier, rows, batch_size, reading)

@@ -18,6 +18,7 @@ class EvaluateSettings:
         out: folder of the results; by default `evaluation-…` inside the run folder.
         device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`.
         batch_size: images at a time.
+        turns: of a recursive model, fewer than it was trained with; by default all.
         loading: how images are read; by default as the run did.
     """
 
@@ -27,6 +28,7 @@ class EvaluateSettings:
     out: str | None = None
     device: str = "auto"
     batch_size: int = 128
+    turns: int | None = None
     loading: Loading = field(default_factory=Loading)
 
 
@@ -42,6 +44,7 @@ class PredictSettings:
         figure: file for a picture of the images and their answers (the first 36).
         device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`.
         batch_size: images at a time.
+        turns: of a recursive model, fewer than it was trained with; by default all.
     """
 
     run: str
@@ -51,3 +54,4 @@ class PredictSettings:
     figure: str | None = None
     device: str = "auto"
     batch_size: int = 64
+    turns: int | None = None

@@ -7,6 +7,7 @@ an answer is a name, not a number.
 from torch import Tensor, device, nn
 
 from vitreous.data.preprocessing import Preprocessing
+from vitreous.models.turns import with_turns
 from vitreous.models.vision_transformer import VisionTransformer
 
 
@@ -54,6 +55,20 @@ class Classifier(nn.Module):
     def probabilities(self, logits: Tensor) -> Tensor:
         """(batch, classes), 0 to 1: of exactly one class, or of each class by itself (multi-label)."""
         return logits.sigmoid() if self.multi_label else logits.softmax(dim=1)
+
+    def with_turns(self, turns: int) -> "Classifier":
+        """The same with fewer turns of its recursive layers (`models/turns.py`).
+
+        Raises:
+            ConfigError: a model without turns to leave out, or too many.
+        """
+        model = with_turns(self.model, turns)  # type: ignore[arg-type]
+        return Classifier(
+            model,
+            classes=self.classes,
+            preprocessing=self.preprocessing,
+            multi_label=self.multi_label,
+        )
 
     def __repr__(self) -> str:
         parameters = sum(each.numel() for each in self.model.parameters())

@@ -20,7 +20,7 @@ from vitreous.training.distillation import Distillation
 from vitreous.training.fine_tuning import start
 from vitreous.training.frozen import freeze_before_head
 from vitreous.training.network import network_of
-from vitreous.training.objective import Objective
+from vitreous.training.objective import EveryPath, Objective
 from vitreous.training.plan import Plan
 from vitreous.training.settings import TrainSettings
 from vitreous.training.step import Forward, TrainStep
@@ -65,9 +65,12 @@ def make_objective(plan: Plan, data: ImageData, loading: Loading) -> Objective:
     weights = None
     if recipe.balance == "weights":
         weights = class_weights(torch.from_numpy(data.splits["train"].labels), len(plan.classes))
-    if plan.distilling.teacher is None:
-        return Objective(recipe.label_smoothing, weights).to(plan.device)
-    return _distillation(plan, data, loading, weights).to(plan.device)
+    objective = Objective(recipe.label_smoothing, weights)
+    if plan.distilling.teacher is not None:
+        objective = _distillation(plan, data, loading, weights)
+    if recipe.mixed_depth != "none":
+        objective = EveryPath(objective)
+    return objective.to(plan.device)
 
 
 def _distillation(plan: Plan, data: ImageData, loading: Loading, weights: torch.Tensor | None) -> Objective:

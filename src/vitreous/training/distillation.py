@@ -66,17 +66,7 @@ class Distillation(Objective):
         labels = F.one_hot(batch.labels, self.known.shape[1]).to(self.known.dtype)
         return torch.cat((labels, self.known[batch.rows]), dim=1)
 
-    def forward(self, output: Tensor | tuple[Tensor, Tensor], shown: Shown) -> Tensor:
-        """Mean loss of a batch from one head's logits, or from those of class and distillation token."""
-        for_labels, for_teacher = output if isinstance(output, tuple) else (output, output)
-        labels, taught = self._taught(shown)
-        loss = classification_loss(for_teacher / self.temperature, taught)
-        if self.alpha == 1:
-            return loss
-        ordinary = super().forward(for_labels, shown._replace(targets=labels))
-        return self.alpha * loss + (1 - self.alpha) * ordinary
-
-    def _taught(self, shown: Shown) -> tuple[Tensor, Tensor]:
+    def goal(self, shown: Shown) -> tuple[Tensor, Tensor]:
         """Targets of the labels, and of the teacher: class numbers or probabilities."""
         if self.teacher is None:
             labels, taught = shown.targets.chunk(2, dim=1)
@@ -85,3 +75,12 @@ class Distillation(Objective):
         if self.kind == "hard":
             return shown.targets, logits.argmax(1)
         return shown.targets, (logits / self.temperature).softmax(1)
+
+    def loss(self, output: Tensor | tuple[Tensor, Tensor], goal: tuple[Tensor, Tensor]) -> Tensor:
+        """Of one head's logits, or of those of class and distillation token."""
+        for_labels, for_teacher = output if isinstance(output, tuple) else (output, output)
+        labels, taught = goal
+        loss = classification_loss(for_teacher / self.temperature, taught)
+        if self.alpha == 1:
+            return loss
+        return self.alpha * loss + (1 - self.alpha) * super().loss(for_labels, labels)

@@ -3,11 +3,14 @@
 The model stays what is averaged, validated and delivered. What stands around it gives the objective more than
 its logits, in training only:
 
-    HeadsApart    the logits of both heads of a `DistilledHead`, not their mean
+    HeadsApart          the logits of both heads of a `DistilledHead`, not their mean
+    MixedDepthModule    the logits of a deep and a shallow path (`models/mixed_depth.py`)
 """
 
 from torch import Tensor, nn
 
+from vitreous.errors import ConfigError
+from vitreous.models.mixed_depth import mixed_depth
 from vitreous.models.vision_transformer import VisionTransformerModule
 from vitreous.parts import DistilledHead
 from vitreous.training.plan import Plan
@@ -28,7 +31,22 @@ class HeadsApart(nn.Module):
 
 
 def network_of(plan: Plan, model: VisionTransformerModule) -> nn.Module:
-    """What a plan trains around a model."""
-    if plan.distilling.teacher is not None and isinstance(plan.config.head, DistilledHead):
+    """What a plan trains around a model.
+
+    Raises:
+        ConfigError: mixed depth of a model without recursion, or of one whose heads are taught apart.
+    """
+    apart = plan.distilling.teacher is not None and isinstance(plan.config.head, DistilledHead)
+    if plan.recipe.mixed_depth != "none":
+        if apart:
+            raise ConfigError(
+                "recipe.mixed_depth and a distillation token with a head of its own do not go together; "
+                "distillation with one head does"
+            )
+        try:
+            return mixed_depth(model, drawn=plan.recipe.mixed_depth == "drawn")
+        except ConfigError as error:
+            raise ConfigError(f"recipe.{error}") from None
+    if apart:
         return HeadsApart(model)
     return model

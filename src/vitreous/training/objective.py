@@ -5,9 +5,10 @@ a teacher, or several paths through a model are values that stand here, and no f
 
     labels        cross-entropy on labels or on mixed targets (`loss.py`)
 
-An objective meets a batch twice. `targets` says what augmentation is to mix beside the images: the labels,
-or something of each image that is found by its row. `forward` gets the output of the network that was
-trained, which may be more than logits (a tuple), and makes it a number.
+An objective meets a batch three times. `targets` says what augmentation is to mix beside the images: the
+labels, or something of each image that is found by its row. `goal` says what the batch, augmented, should
+lead to; a teacher is asked here. `loss` compares the output of the network that was trained, which may be
+more than logits (a tuple), with it.
 """
 
 from typing import Any, NamedTuple
@@ -75,11 +76,44 @@ class Objective(nn.Module):
         images, targets = augment(batch.images, self.targets(batch), step)
         return Shown(images, targets, batch.rows)
 
-    def forward(self, output: Any, shown: Shown) -> Tensor:
+    def goal(self, shown: Shown) -> Any:
+        """What `loss` compares the output with: the targets."""
+        return shown.targets
+
+    def loss(self, output: Any, goal: Any) -> Tensor:
         """The mean loss of a (micro-)batch, float32.
 
         Args:
             output: of the trained network: logits (batch, classes), or what this objective asked it for.
-            shown: what the network was given.
+            goal: of `goal`.
         """
-        return classification_loss(output, shown.targets, self.label_smoothing, self.weights)
+        return classification_loss(output, goal, self.label_smoothing, self.weights)
+
+    def forward(self, output: Any, shown: Shown) -> Tensor:
+        """`loss` of the `goal` of what was shown."""
+        return self.loss(output, self.goal(shown))
+
+
+class EveryPath(Objective):
+    """The mean of another objective's losses over the outputs of several paths through a model.
+
+    Args:
+        inner: what each path is to learn; it is asked for its goal once.
+    """
+
+    def __init__(self, inner: Objective) -> None:
+        super().__init__()
+        self.inner = inner
+        self.taught_by = inner.taught_by
+
+    def targets(self, batch: Batch) -> Tensor:
+        """The inner objective's."""
+        return self.inner.targets(batch)
+
+    def goal(self, shown: Shown) -> Any:
+        """The inner objective's."""
+        return self.inner.goal(shown)
+
+    def loss(self, output: tuple[Any, ...], goal: Any) -> Tensor:
+        """The mean over the paths."""
+        return torch.stack([self.inner.loss(each, goal) for each in output]).mean()

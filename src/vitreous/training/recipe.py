@@ -52,6 +52,8 @@ class Recipe:
             with probability 1/2 when they are drawn.
         randaugment_std: standard deviation of the strength of the `increasing` set, 0 to 30.
         erasing: probability that a rectangle of an image is replaced by noise (0 to 1).
+        mixed_depth: of a recursive model, train a shallow path over the same weights beside the deep one:
+            `one_turn` of each block, or a number of turns `drawn` for each step, so that every depth works.
         dropout: rate after projections and in feed-forward parts (0 to 1).
         attention_dropout: rate on attention maps and depthwise convolutions (0 to 1).
         drop_path: largest rate of stochastic depth, reached in the last layer (0 to 1).
@@ -93,6 +95,7 @@ class Recipe:
     randaugment_set: Literal["plain", "increasing"] = "plain"
     randaugment_std: float = 1.5
     erasing: float = 0.0
+    mixed_depth: Literal["none", "one_turn", "drawn"] = "none"
     dropout: float = 0.0
     attention_dropout: float = 0.0
     drop_path: float = 0.1
