@@ -21,6 +21,7 @@ FUNCTIONS = [
     "list_models",
     "load",
     "predict",
+    "show_data",
     "train",
     "with_turns",
 ]

@@ -23,6 +23,7 @@ from vitreous.errors import (
 if TYPE_CHECKING:
     from vitreous.analysis.cost import cost
     from vitreous.data.check import check_data
+    from vitreous.evaluation.data_page import show_data
     from vitreous.evaluation.evaluate import evaluate
     from vitreous.evaluation.prediction import predict
     from vitreous.interop.authors import convert
@@ -46,6 +47,7 @@ _HOMES = {
     "list_models": "vitreous.models.catalog",
     "load": "vitreous.interop.model_folder",
     "predict": "vitreous.evaluation.prediction",
+    "show_data": "vitreous.evaluation.data_page",
     "train": "vitreous.training.train",
     "with_turns": "vitreous.models.turns",
 }
@@ -69,6 +71,7 @@ __all__ = [
     "list_models",
     "load",
     "predict",
+    "show_data",
     "train",
     "with_turns",
 ]

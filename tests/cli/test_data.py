@@ -48,3 +48,15 @@ def test_data_that_are_not_there_end_with_3_and_one_sentence(
     assert "does not exist" in capsys.readouterr().err
     assert main(["data"]) == 0 and main(["data", "chek"]) == 2
     assert "did you mean check?" in capsys.readouterr().err
+
+
+def test_show_takes_the_settings_of_train_and_prints_the_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text("model: eit_digits\ndevice: cpu\nrecipe: {erasing: 0.5}\n")
+    page = tmp_path / "digits.html"
+    assert main(["data", "show", "digits", "--config", str(config), "--out", str(page)]) == 0
+    assert capsys.readouterr().out.strip() == str(page)
+    assert "a rectangle of 50 % of the images" in page.read_text(encoding="utf-8")
+    assert main(["data", "show", "digits", "--recipe.erasin", "1"]) == 2

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vitreous.cli.options import Verb, parse
+from vitreous.cli.printed_config import as_json, as_yaml
 from vitreous.data.loading import Loading
 from vitreous.errors import ConfigError, DataError, did_you_mean
+from vitreous.evaluation.settings import ShowSettings
 
 if TYPE_CHECKING:
     from vitreous.data.check import DataCheck
@@ -38,19 +40,26 @@ CHECK = Verb(
     example="vitreous data check photos",
     positionals=("data",),
 )
+SHOW = Verb(
+    name="data show",
+    settings=ShowSettings,
+    example="vitreous data show photos --out photos.html",
+    positionals=("data",),
+    config_files=True,
+)
 
 
 def run(words: Sequence[str]) -> int:
-    """`check DATA`."""
-    kinds = {"check": _check}
+    """`check DATA` or `show DATA`."""
+    kinds = {"check": _check, "show": _show}
     first = words[0] if words else "--help"
     if first in kinds:
         return kinds[first](words[1:])
     if first in ("-h", "--help"):
-        print("usage: vitreous data check DATA [options]\n")
+        print("usage: vitreous data check DATA [options]\n       vitreous data show DATA [options]\n")
         print(f"For example: {CHECK.example}")
         return 0
-    raise ConfigError(f"data {first}: check DATA works{did_you_mean(first, kinds, most=1)}")
+    raise ConfigError(f"data {first}: check DATA and show DATA work{did_you_mean(first, kinds, most=1)}")
 
 
 def _check(words: Sequence[str]) -> int:
@@ -73,6 +82,18 @@ def _check(words: Sequence[str]) -> int:
     else:
         _print(checked)
     return DataError.exit_code if failed else 0
+
+
+def _show(words: Sequence[str]) -> int:
+    asked = parse(SHOW, words)
+    if asked.print_config:
+        print(as_json(asked) if asked.as_json else as_yaml(asked), end="")
+        return 0
+    from vitreous.evaluation.data_page import show_data
+
+    page = show_data(asked.settings.out, settings=asked.settings)
+    print(json.dumps({"page": str(page)}) if asked.as_json else page)
+    return 0
 
 
 def _print(checked: "DataCheck") -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from vitreous.data.loading import Loading
+from vitreous.training.settings import TrainSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,3 +56,16 @@ class PredictSettings:
     device: str = "auto"
     batch_size: int = 64
     turns: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowSettings(TrainSettings):
+    """A page of images as a training run with these settings would show them to the model.
+
+    Args:
+        data: folder of class folders, parquet files or a glob of them, `torch/<name>` of torchvision,
+            or `digits`.
+        out: the page: an `.html` file, or a `.png` picture of it.
+    """
+
+    out: str = "data.html"  # type: ignore[assignment]
