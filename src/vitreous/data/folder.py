@@ -5,9 +5,11 @@ class folder counts, however deep; hidden files and files without an image's end
 """
 
 import os
+from array import array
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
 
 from vitreous.data.cache import content_key
@@ -26,39 +28,39 @@ class FolderRecords:
 
     def __init__(self, root: Path, part: Path) -> None:
         self._root = root
-        files: list[str] = []  # relative to root, with /
-        labels: list[int] = []
+        # a million paths as Python strings would be copied by every worker process, as Arrow they are shared
+        files = [pa.array([], pa.large_binary())]  # relative to root, with /
+        counts: list[int] = []
         names: list[str] = []
-        times: list[str] = []
-        sizes: list[str] = []
+        states = array("q")  # size and time of each
         for folder in sorted(entry.name for entry in os.scandir(part) if _visible_folder(entry)):
             found = sorted(_images_below(part / folder))
             if not found:
                 continue
             for path in found:
-                files.append(Path(path).relative_to(root).as_posix())
-                size, time = _size_and_time(path)
-                sizes.append(f"{files[-1]} {size}")
-                times.append(f"{sizes[-1]} {time}")
-            labels += [len(names)] * len(found)
+                states.extend(_size_and_time(path))
+            inside = (os.fsencode(Path(path).relative_to(root).as_posix()) for path in found)
+            files.append(pa.array(inside, pa.large_binary()))
+            counts.append(len(found))
             names.append(folder)
         self.names = tuple(names)
-        self.labels = np.array(labels, dtype=np.int64)
-        self.stamp = content_key(times)
-        self.identity = content_key(sizes)
-        self._files = files
+        self.labels = np.repeat(np.arange(len(names)), counts).astype(np.int64)
+        self._files = pa.concat_arrays(files)
+        known = np.frombuffer(states, np.int64).reshape(-1, 2)
+        self.stamp = content_key(f"{self.key(i)} {size} {time}" for i, (size, time) in enumerate(known))
+        self.identity = content_key(f"{self.key(i)} {size}" for i, (size, _) in enumerate(known))
 
     def key(self, i: int) -> str:
         """Path below the data folder, with forward slashes."""
-        return self._files[i]
+        return os.fsdecode(self._files[i].as_py())
 
     def where(self, i: int) -> str:
         """Whole path."""
-        return str(self._root / self._files[i])
+        return str(self._root / self.key(i))
 
     def open(self, i: int) -> Image.Image:
         """Read the header; Pillow closes the file when the pixels are loaded."""
-        return Image.open(self._root / self._files[i])
+        return Image.open(self._root / self.key(i))
 
 
 def folder(root: Path) -> Source:

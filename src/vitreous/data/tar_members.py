@@ -2,8 +2,8 @@
 
 A member is a header of 512 bytes and its content, filled up to 512. Headers of plain files are read here
 (Python's `tarfile` takes ten times as long, minutes for a million images); whatever else a tar may hold,
-long names and other extensions, links, a damaged header, is left to `tarfile`.
-Source: POSIX.1-1988 `ustar`, the fields name, size, checksum, typeflag, magic and prefix.
+extensions that change a name or a size, links, a damaged header, is left to `tarfile`.
+Source: POSIX.1-2001 `ustar` and `pax`, the fields name, size, checksum, typeflag, magic and prefix.
 """
 
 import tarfile
@@ -15,7 +15,7 @@ from vitreous.errors import DataError
 
 BLOCK = tarfile.BLOCKSIZE
 BUFFER_BYTES = 1 << 14
-PLAIN = (b"0", b"\0")
+MEANINGFUL = (b" path=", b" size=", b" GNU.", b" hdrcharset=")
 COMPRESSED = {b"\x1f\x8b": "gzip", b"BZ": "bzip2", b"\xfd7": "xz", b"(\xb5": "zstd"}
 
 
@@ -45,6 +45,14 @@ def tar_members(path: Path, file: BinaryIO) -> Iterator[Member]:
         file.seek(at)
         header = file.read(BLOCK)
         plain = _plain(header)
+        if plain is not None and plain.kind == b"x":
+            extension = file.read(plain.size)
+            if not any(word in extension for word in MEANINGFUL):
+                at += BLOCK + _filled(
+                    plain.size
+                )  # times and owners, which webdataset's writer gives each file
+                continue
+            plain = None
         if plain is None:
             if not at and header[:2] in COMPRESSED:
                 raise DataError(
@@ -62,23 +70,35 @@ def tar_members(path: Path, file: BinaryIO) -> Iterator[Member]:
                 what = "not a tar file" if not at else f"damaged at byte {at:,}"
                 raise DataError(f"{path}: {what} ({error}); copy it again") from error
             name = info.name.encode("utf-8", "backslashreplace").decode()  # bytes that are no UTF-8
-            plain = name, info.size if info.isreg() else 0, info.isreg()
+            plain = _Header(name, info.size if info.isreg() else 0, b"0" if info.isreg() else info.type)
             begin = info.offset_data
         else:
             begin = at + BLOCK
-        name, size, is_file = plain
+        name, size, kind = plain
         if begin + size > end:
             raise DataError(
                 f"{path}: cut off: {name} ends at byte {begin + size:,}, the file at {end:,}; copy it again"
             )
-        if is_file:
+        if kind == b"0":
             yield Member(name, begin, size)
-        at = begin + -(-size // BLOCK) * BLOCK
+        at = begin + _filled(size)
 
 
-def _plain(header: bytes) -> tuple[str, int, bool] | None:
-    """Name and size in the header of a plain file; None for any other."""
-    if len(header) < BLOCK or header[156:157] not in PLAIN or header[257:262] != b"ustar":
+class _Header(NamedTuple):
+    name: str
+    size: int
+    kind: bytes
+
+
+def _filled(size: int) -> int:
+    """Bytes that a content takes, whole blocks."""
+    return -(-size // BLOCK) * BLOCK
+
+
+def _plain(header: bytes) -> _Header | None:
+    """What the header of a plain file or of an extension says; None for any other."""
+    kind = header[156:157]
+    if len(header) < BLOCK or kind not in b"\0x0" or header[257:262] != b"ustar":
         return None
     try:
         checksum = int(header[148:156].strip(b" \0"), 8)
@@ -89,4 +109,4 @@ def _plain(header: bytes) -> tuple[str, int, bool] | None:
         return None
     if name.endswith("/") or checksum != sum(header) - sum(header[148:156]) + 8 * ord(" "):
         return None
-    return (f"{prefix}/{name}" if prefix else name), size, True
+    return _Header(f"{prefix}/{name}" if prefix else name, size, b"x" if kind == b"x" else b"0")
