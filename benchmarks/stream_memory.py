@@ -27,6 +27,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -129,7 +130,7 @@ def ours(
 
 
 def webdatasets(pattern: str, fit: Preprocessing, size: int, workers: int) -> Iterator[object]:
-    """webdataset's reader with the same decoding; shards and a buffer of samples shuffled, as it documents."""
+    """webdataset's reader with the same decoding; shards and a buffer of samples are shuffled."""
 
     def decoded(sample: tuple[bytes, bytes]) -> tuple[torch.Tensor, int]:
         image = fit.fit(Image.open(io.BytesIO(sample[0])).convert("RGB"))
@@ -242,20 +243,20 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
         Path(f"{arguments.out}.md").write_text(text + "\n")
 
 
-def report(result: dict[str, object], scan: str, rows: list[dict[str, float]]) -> Iterable[str]:
-    start, end = result["mib_at_start_and_end"]  # type: ignore[misc]
-    before, after = result["main_mib_before_and_after_opening"]  # type: ignore[misc]
+def report(result: dict[str, Any], scan: str, rows: list[dict[str, float]]) -> Iterable[str]:
+    start, end = result["mib_at_start_and_end"]
+    before, after = result["main_mib_before_and_after_opening"]
     yield "# A million images from shards: speed, and memory over time\n"
     yield f"`python benchmarks/stream_memory.py`. {result['machine']}.\n"
     yield f"- {scan}; {result['mib_in_tars']:,} MiB in tars"
     yield (
-        f"- opened in {result['opened_s']} s (headers read, 10,000 and all validation images decoded), the "
-        f"second time in {result['opened_again_s']} s; the index takes {result['index_bytes_per_image']} bytes "
-        f"an image, the process {before:,.0f} MiB before and {after:,.0f} MiB after"
+        f"- opened in {result['opened_s']} s (headers read, 10,000 and all validation images decoded), again "
+        f"in {result['opened_again_s']} s; the index takes {result['index_bytes_per_image']} bytes an image, "
+        f"the process {before:,.0f} MiB before and {after:,.0f} MiB after"
     )
     yield (
-        f"- {result['images_s']:,} images/s with {result['workers']} workers, batches of "
-        f"{result['batch_size']}, {result['side']} px, for {rows[-1]['s']:.0f} s: {rows[-1]['images']:,.0f} images"
+        f"- {result['images_s']:,} images/s with {result['workers']} workers, {result['side']} px, batches "
+        f"of {result['batch_size']}: {rows[-1]['images']:,.0f} images in {rows[-1]['s']:.0f} s"
     )
     yield (
         f"- memory {start:,.0f} MiB at the start, {end:,.0f} MiB at the end; in the second half "
@@ -265,8 +266,8 @@ def report(result: dict[str, object], scan: str, rows: list[dict[str, float]]) -
     yield f"- continuing at two thirds of an epoch: first batch after {first} s\n"
     yield "Three rounds in turns, images/s, and memory at the end:\n"
     yield "| | 1 | 2 | 3 | MiB |\n|---|---|---|---|---|"
-    for name, values in result["images_s_in_turns"].items():  # type: ignore[attr-defined]
-        mib = result["mib_in_turns"][name]  # type: ignore[index]
+    for name, values in result["images_s_in_turns"].items():
+        mib = result["mib_in_turns"][name]
         yield f"| {name} | " + " | ".join(f"{each:,}" for each in values) + f" | {mib:,} |"
     yield "\nMemory of the long run (PSS: a page that two processes share counts once):\n"
     yield from table(rows)

@@ -27,8 +27,9 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from vitreous.data.cache import cache_folder, content_key, keep
+from vitreous.data.label_column import read_labels
 from vitreous.data.labels import is_multi_label
-from vitreous.data.parquet_columns import find_columns, is_list
+from vitreous.data.parquet_columns import find_columns
 from vitreous.data.records import Records, Source
 from vitreous.data.split_names import by_split
 from vitreous.errors import DataError
@@ -111,23 +112,9 @@ class _ParquetFile:
         with file:
             self._columns = find_columns(path, file.schema_arrow, label_column)
             column = file.read(columns=[self._columns.label]).column(0)
-        if column.null_count:
-            raise DataError(
-                f"{path}: column '{self._columns.label}' has {column.null_count} rows without a label"
-            )
-        if is_list(column.type):
-            self.labels, self.names = _memberships(path, column, self._columns.names)
-        elif pa.types.is_integer(column.type):
-            self.labels = column.to_numpy().astype(np.int64)
-            self.names = self._columns.names
-        else:
-            words = np.array(column.to_pylist())
-            unique, self.labels = np.unique(words, return_inverse=True)
-            self.names = tuple(str(word) for word in unique)
+        self.labels, self.names = read_labels(path, column, self._columns)
         self._batches: list[pa.LargeBinaryArray] | None = None
         self._lock = threading.Lock()
-
-    names: tuple[str, ...] | None
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_batches": None, "_lock": None}  # a worker process maps the file itself
@@ -183,31 +170,6 @@ class _ParquetFile:
                     waiting, rows = [joined[ROWS_PER_BATCH:]], rows - ROWS_PER_BATCH
         if rows:
             yield pa.concat_arrays(waiting)
-
-
-def _memberships(
-    path: Path, column: pa.ChunkedArray, names: tuple[str, ...] | None
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """A column of lists as uint8 (n, classes), and the names of the classes."""
-    lists = column.combine_chunks()
-    rows = pa.compute.list_parent_indices(lists).to_numpy()
-    values = pa.compute.list_flatten(lists)
-    if values.null_count:
-        raise DataError(f"{path}: a list of labels holds an empty entry (null)")
-    if names is not None and pa.types.is_integer(values.type):
-        at = values.to_numpy().astype(np.int64)
-        wrong = np.flatnonzero((at < 0) | (at >= len(names)))
-        if len(wrong):
-            raise DataError(
-                f"{path} row {rows[wrong[0]]}: label {at[wrong[0]]} has no class name; the file names "
-                f"{len(names)} classes, 0 to {len(names) - 1}"
-            )
-    else:
-        found, at = np.unique(np.array(values.to_pylist()), return_inverse=True)
-        names = tuple(str(each) for each in found)
-    labels = np.zeros((len(lists), len(names)), dtype=np.uint8)
-    labels[rows, at] = 1
-    return labels, names
 
 
 def _mapped(path: Path) -> list[pa.LargeBinaryArray]:

@@ -1,4 +1,4 @@
-"""Which source a data argument names: digits, a torchvision set, a folder, a table, parquet, tars, shards.
+"""Which source a data argument names: digits, a set of torchvision or Hugging Face, shards, files, a folder.
 
 A path that leads nowhere is answered with the nearest thing that is there.
 """
@@ -25,6 +25,10 @@ def find_source(given: Sequence[str], loading: Loading) -> Source:
         from vitreous.data.tar_shards import tar_shards
 
         return tar_shards(given, loading)
+    from vitreous.data.hugging_face import hugging_face, is_saved
+
+    if len(given) == 1 and (first.startswith("hf:") or is_saved(Path(first))):
+        return hugging_face(first, loading.label_column)
     if all(each.endswith(".tar") and Path(each).is_file() for each in given):
         from vitreous.data.tar_folder import tar_folder
 
