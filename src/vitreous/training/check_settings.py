@@ -6,6 +6,7 @@ from vitreous.errors import ConfigError
 from vitreous.training.on_track import load_curve
 from vitreous.training.optimizer_names import check_optimizer
 from vitreous.training.settings import TrainSettings
+from vitreous.training.stopping import check_stopping
 from vitreous.training.time_budget import parse_time
 
 
@@ -35,6 +36,7 @@ def check_settings(settings: TrainSettings) -> None:
         load_curve(settings.reference)
     recipe = settings.recipe
     check_optimizer(recipe)
+    check_stopping(settings.stopping)
     if settings.loading.order == "shards" and recipe.balance == "sampler":
         raise ConfigError(
             "loading.order shards and recipe.balance sampler are two orders; full or weights works"

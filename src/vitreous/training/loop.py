@@ -4,8 +4,7 @@ Everything that the loop knows is in a checkpoint: the number of the next step, 
 weights so far, and the unfinished means of the log. All randomness is a function of (seed, stream, step),
 so a run that was killed and continued takes the same steps, to the bit, as one that was not.
 
-Best is the highest `val/top1` of the weights or their average; of equal accuracies the lower validation
-loss, and of equal losses the earlier. It is what the model folder gets.
+The best weights or average by `stopping.py` is what the model folder gets.
 """
 
 import errno
@@ -30,9 +29,10 @@ from vitreous.training.objective import Shown
 from vitreous.training.on_track import Curve
 from vitreous.training.plan import Plan
 from vitreous.training.progress import ProgressLine
-from vitreous.training.settings import Saving
+from vitreous.training.settings import Saving, Stopping
 from vitreous.training.spikes import SpikeWatch
 from vitreous.training.step import TrainStep
+from vitreous.training.stopping import Judge, stopping_sentence
 from vitreous.training.validation import validate
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -65,6 +65,7 @@ class Loop:
         interruption: tells of signals.
         begun: `time.perf_counter()` at the start of this process's part of the run.
         curve: known accuracies that validations are held against, None for none.
+        judge: compares validations and says when none gets better any more.
     """
 
     trainee: TrainStep
@@ -77,6 +78,7 @@ class Loop:
     interruption: Interruption
     begun: float
     curve: Curve | None = None
+    judge: Judge = field(default_factory=lambda: Judge(Stopping()))
     step: int = 0
     best: dict[str, Any] | None = None
     best_weights: Weights = field(default_factory=dict)
@@ -102,6 +104,7 @@ class Loop:
         self.window = Window(**state["window"])
         self.train.unreadable.update(state.get("unreadable", []))
         self.spikes = SpikeWatch(state.get("spikes"))
+        self.judge.restore(state.get("judge"))
         self.wall_before = state["wall_s"]
 
     def run(self, metrics_bytes: int = 0) -> None:
@@ -134,7 +137,7 @@ class Loop:
         plan = self.plan
         batches = self.train.from_step(self.step)
         last_save = before = time.perf_counter()
-        while self.step < plan.total_steps:
+        while self.step < plan.total_steps and not self.judge.ended:
             batch = next(batches)
             shown = self.trainee.objective.show(batch, self.augment, self.step)
             got = time.perf_counter()
@@ -162,6 +165,10 @@ class Loop:
                     self.interruption.exit_code,
                 )
             before = time.perf_counter()
+        if self.step < plan.total_steps:
+            if self.window.steps:
+                self._log_training()
+            line.say(stopping_sentence(self.judge, self.step, plan, self.trainee.schedule.set(self.step - 1)))
 
     def _move(self, shown: Shown) -> tuple[float, float]:
         """One step; (loss, gradient norm) of it, or on a GPU of the step before."""
@@ -253,6 +260,7 @@ class Loop:
         self._settle()
         begin = time.perf_counter()
         values: dict[str, float] = {}
+        judged: list[dict[str, float]] = []
         candidates = {"val": self.trainee.model}
         if self.trainee.average is not None:
             candidates["val_ema"] = self.trainee.average.module
@@ -263,7 +271,7 @@ class Loop:
                 where = investigate_validation(model, self.plan, self.folder, self.step, self.val, facts)
                 self._diverged(f"{name}/loss", found["loss"], math.nan, self.step - 1, where)
             values |= {f"{name}/{key}": value for key, value in found.items()}
-            if self.best is None or (found["top1"], -found["loss"]) > (self.best["top1"], -self.best["loss"]):
+            if self.judge.better(found, self.best):
                 self.best = {
                     "step": self.step,
                     "epoch": self.step / self.plan.steps_per_epoch,
@@ -274,6 +282,8 @@ class Loop:
                     key: value.detach().to("cpu", copy=True).contiguous()
                     for key, value in model.state_dict().items()
                 }
+            judged.append(found)
+        self.judge.count(judged)
         self.latest |= values
         self._log.write(self._keys(), values | {"time/val_s": time.perf_counter() - begin})
         self._log.write_table()
@@ -307,6 +317,7 @@ class Loop:
                 **self._keys(),
                 "metrics_bytes": self._log.sync(),
                 "best": self.best,
+                "judge": self.judge.state(),
                 "latest": self.latest,
                 "window": vars(self.window),
                 "unreadable": sorted(self.train.unreadable),

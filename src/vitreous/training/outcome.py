@@ -11,12 +11,15 @@ from vitreous.training.plan import Plan
 from vitreous.training.progress import clock
 
 
-def best_last_table(best: dict[str, Any], latest: dict[str, float], plan: Plan, wall_s: float) -> str:
+def best_last_table(
+    best: dict[str, Any], latest: dict[str, float], step: int, plan: Plan, wall_s: float
+) -> str:
     """Plain text, the same on a terminal and in `train.log`.
 
     Args:
         best: step, epoch, kind of weights and metrics of the best validation.
         latest: metrics of the last validation.
+        step: steps that were taken.
         plan: of the run.
         wall_s: seconds from the first start, pauses between restarts left out.
     """
@@ -29,7 +32,7 @@ def best_last_table(best: dict[str, Any], latest: dict[str, float], plan: Plan, 
     for name, weights in (("val", "plain"), ("val_ema", "averaged")):
         if f"{name}/top1" in latest:
             values = {key: latest[f"{name}/{key}"] for key in ("top1", "top5", "loss")}
-            table.add_row("last", f"{plan.epochs:.4g}", weights, *_values(values))
+            table.add_row("last", f"{step / plan.steps_per_epoch:.4g}", weights, *_values(values))
     text = io.StringIO()
     Console(file=text, width=100, color_system=None).print(table)
     return "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines())

@@ -16,6 +16,7 @@ from vitreous.training.command import as_command
 from vitreous.training.environment import describe_environment
 from vitreous.training.plan import Plan
 from vitreous.training.settings import TrainSettings
+from vitreous.training.stopping import metric_of
 
 
 def decisions(plan: Plan, counted: Cost) -> Iterator[str]:
@@ -76,8 +77,9 @@ def describe_data(data: ImageData, plan: Plan) -> dict[str, Any]:
     }
 
 
-def provenance(settings: TrainSettings, plan: Plan, best: dict[str, Any]) -> dict[str, Any]:
-    """Where the delivered weights come from, for the model card."""
+def provenance(settings: TrainSettings, plan: Plan, best: dict[str, Any], step: int) -> dict[str, Any]:
+    """Where the delivered weights come from, for the model card; `step` is the last one."""
+    early = f", stopped at {step / plan.steps_per_epoch:.4g}" if step < plan.total_steps else ""
     taught: dict[str, Any] = {}
     if plan.distilling.teacher is not None:
         taught = {f"distilling.{key}": each for key, each in dataclasses.asdict(plan.distilling).items()}
@@ -87,7 +89,8 @@ def provenance(settings: TrainSettings, plan: Plan, best: dict[str, Any]) -> dic
         "data": redact(", ".join(Path(each).name for each in settings.data)),
         "data fingerprint": plan.fingerprint,
         "seed": plan.seed,
-        "weights": f"{best['weights']}, epoch {best['epoch']:.4g} of {plan.epochs:.4g}, best on val/top1",
+        "weights": f"{best['weights']}, epoch {best['epoch']:.4g} of {plan.epochs:.4g}{early}, "
+        f"best on val/{metric_of(settings.stopping)}",
         "settings": {
             "batch_size": plan.batch_size,
             "lr": plan.lr,

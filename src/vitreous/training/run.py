@@ -41,6 +41,7 @@ from vitreous.training.record import decisions, describe_data, environment_chang
 from vitreous.training.resolved_config import resolved_yaml
 from vitreous.training.run_folder import RunFolder, write_text
 from vitreous.training.settings import TrainSettings
+from vitreous.training.stopping import Judge
 from vitreous.training.surroundings import torch_as_planned
 from vitreous.training.validation import validate
 
@@ -152,6 +153,7 @@ class Run:
             interruption=interruption,
             begun=self.begun,
             curve=follow(self.settings.reference, plan),
+            judge=Judge(self.settings.stopping),
         )
         if checkpoint is not None:
             loop.restore(checkpoint)
@@ -207,15 +209,23 @@ class Run:
             classes=plan.classes,
             preprocessing=plan.preprocessing,
             metrics=metrics,
-            provenance=provenance(self.settings, plan, loop.best),
+            provenance=provenance(self.settings, plan, loop.best, loop.step),
         )
         picture = draw_curves(
             folder.path, f"{plan.config.name}: {100 * measured['top1']:.2f} % on validation images"
         )
         wall_s = loop.wall_before + time.perf_counter() - self.begun
-        logger.info("%s", best_last_table(loop.best, loop.latest, plan, wall_s))
+        logger.info("%s", best_last_table(loop.best, loop.latest, loop.step, plan, wall_s))
         logger.info("model    %s", model_dir)
         logger.info("metrics  %s and metrics.csv", folder.path / "metrics.jsonl")
         logger.info("pictures %s", picture)
-        folder.end("finished", exit_code=0, best=loop.best, metrics=metrics, wall_s=round(wall_s, 1))
+        ended = loop.judge.ended if loop.step < plan.total_steps else None
+        folder.end(
+            "finished",
+            exit_code=0,
+            ended=f"early: {ended}" if ended else "the schedule was trained to its end",
+            best=loop.best,
+            metrics=metrics,
+            wall_s=round(wall_s, 1),
+        )
         return TrainResult(folder.path, metrics, model_dir)

@@ -43,6 +43,22 @@ class Distilling:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stopping:
+    """Which validation is the best, and when to stop because none gets better.
+
+    Args:
+        patience: validations in a row without an improvement after which training ends; null for never.
+        metric: what is compared: `val/top1` (`auto`), `val/top5` or `val/loss`. The best weights by it
+            are the model that is delivered.
+        least: smallest improvement that counts; accuracies are from 0 to 1.
+    """
+
+    patience: int | None = None
+    metric: str = "auto"
+    least: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """A training run. `auto` is resolved from data and machine, and printed with its reason.
 
@@ -92,4 +108,5 @@ class TrainSettings:
     recipe: Recipe = field(default_factory=Recipe)
     loading: Loading = field(default_factory=Loading)
     saving: Saving = field(default_factory=Saving)
+    stopping: Stopping = field(default_factory=Stopping)
     distilling: Distilling = field(default_factory=Distilling)
