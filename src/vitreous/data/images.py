@@ -106,6 +106,11 @@ class ImageData:
     scan: Scan
     writing: bool = False
 
+    @property
+    def multi_label(self) -> bool:
+        """Whether an image may have any number of classes."""
+        return next(iter(self.splits.values())).multi_label
+
     def __repr__(self) -> str:
         return f"ImageData({self.scan})"
 

@@ -19,6 +19,7 @@ from vitreous.training.compilation import compiled
 from vitreous.training.distillation import Distillation
 from vitreous.training.fine_tuning import start
 from vitreous.training.frozen import freeze_before_head
+from vitreous.training.multi_label import MultiLabelObjective
 from vitreous.training.network import network_of
 from vitreous.training.objective import EveryPath, Objective
 from vitreous.training.plan import Plan
@@ -62,6 +63,8 @@ def make_objective(plan: Plan, data: ImageData, loading: Loading) -> Objective:
         ConfigError: a teacher that is not there, or of other classes.
     """
     recipe = plan.recipe
+    if data.multi_label:
+        return MultiLabelObjective(recipe.label_smoothing).to(plan.device)
     weights = None
     if recipe.balance == "weights":
         weights = class_weights(torch.from_numpy(data.splits["train"].labels), len(plan.classes))

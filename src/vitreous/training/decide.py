@@ -19,6 +19,7 @@ from vitreous.training.assemble import make_step
 from vitreous.training.choose_model import choose_model, token_warning
 from vitreous.training.fine_tuning import pretrained_of, with_known_statistics
 from vitreous.training.machine import look_at_machine
+from vitreous.training.multi_label import check_multi_label
 from vitreous.training.objective import Objective
 from vitreous.training.plan import Plan
 from vitreous.training.settings import TrainSettings
@@ -35,6 +36,8 @@ def decide(settings: TrainSettings, data: ImageData) -> Plan:
     Raises:
         ConfigError: anything that cannot be trained: said before the first batch.
     """
+    if data.multi_label:
+        check_multi_label(settings)
     reasons = automatic.Reasons()
     machine = look_at_machine()
     images = len(data.splits["train"])

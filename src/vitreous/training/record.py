@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from vitreous.analysis.cost import Cost
 from vitreous.data.images import ImageData
+from vitreous.data.labels import images_by_class
 from vitreous.redaction import redact
 from vitreous.training.balance import describe_balance
 from vitreous.training.command import as_command
@@ -58,7 +57,7 @@ def describe_data(data: ImageData, plan: Plan) -> dict[str, Any]:
         name: dict(
             zip(
                 data.classes,
-                torch.bincount(torch.from_numpy(split.labels), minlength=len(data.classes)).tolist(),
+                images_by_class(split.labels, len(data.classes)).tolist(),
                 strict=True,
             )
         )
