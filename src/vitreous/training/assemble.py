@@ -63,12 +63,12 @@ def make_objective(plan: Plan, data: ImageData, loading: Loading) -> Objective:
         ConfigError: a teacher that is not there, or of other classes.
     """
     recipe = plan.recipe
-    if data.multi_label:
-        return MultiLabelObjective(recipe.label_smoothing).to(plan.device)
     weights = None
     if recipe.balance == "weights":
         weights = class_weights(torch.from_numpy(data.splits["train"].labels), len(plan.classes))
     objective = Objective(recipe.label_smoothing, weights)
+    if data.multi_label:
+        objective = MultiLabelObjective(recipe.label_smoothing)
     if plan.distilling.teacher is not None:
         objective = _distillation(plan, data, loading, weights)
     if recipe.mixed_depth != "none":

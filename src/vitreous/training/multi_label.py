@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from vitreous.data.batch import Batch
 from vitreous.errors import ConfigError
-from vitreous.training.objective import Objective, Shown
+from vitreous.training.objective import Objective
 from vitreous.training.settings import TrainSettings
 
 
@@ -25,9 +25,9 @@ class MultiLabelObjective(Objective):
         """Memberships as floats (batch, classes)."""
         return batch.labels.to(torch.float32)
 
-    def forward(self, output: Any, shown: Shown) -> Tensor:
-        """The mean loss of a (micro-)batch, float32."""
-        targets = shown.targets * (1 - self.label_smoothing) + self.label_smoothing / 2
+    def loss(self, output: Any, goal: Any) -> Tensor:
+        """The mean over images and classes, float32."""
+        targets = goal * (1 - self.label_smoothing) + self.label_smoothing / 2
         return F.binary_cross_entropy_with_logits(output.to(torch.float32), targets)
 
 
