@@ -1,11 +1,13 @@
 """A folder of class folders: `root/cat/1.jpg`, or `root/train/cat/1.jpg` with `val` and `test` beside it.
 
 Split folders may be spelled train, val, valid, validation or test, in any case. Everything inside a
-class folder counts, however deep; hidden files and files without an image's ending do not.
+class folder counts, however deep; hidden files and files without an image's ending do not. ImageNet's
+folders get readable names, and its flat validation folder its classes (`imagenet`).
 """
 
 import os
 from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import pyarrow as pa
 from PIL import Image
 
 from vitreous.data.cache import content_key
+from vitreous.data.imagenet import flat_validation, readable_names
 from vitreous.data.records import Records, Source
 from vitreous.data.split_names import SPLIT_NAMES
 from vitreous.errors import DataError
@@ -24,26 +27,28 @@ ENDINGS = (
 
 
 class FolderRecords:
-    """The image files under one folder of class folders."""
+    """Image files by class.
 
-    def __init__(self, root: Path, part: Path) -> None:
+    Args:
+        root: the data folder.
+        classes: for each class its folder's name and its files, both in order.
+    """
+
+    def __init__(self, root: Path, classes: Iterable[tuple[str, Sequence[str]]]) -> None:
         self._root = root
         # a million paths as Python strings would be copied by every worker process, as Arrow they are shared
         files = [pa.array([], pa.large_binary())]  # relative to root, with /
         counts: list[int] = []
         names: list[str] = []
         states = array("q")  # size and time of each
-        for folder in sorted(entry.name for entry in os.scandir(part) if _visible_folder(entry)):
-            found = sorted(_images_below(part / folder))
-            if not found:
-                continue
+        for name, found in classes:
             for path in found:
                 states.extend(_size_and_time(path))
             inside = (os.fsencode(Path(path).relative_to(root).as_posix()) for path in found)
             files.append(pa.array(inside, pa.large_binary()))
             counts.append(len(found))
-            names.append(folder)
-        self.names = tuple(names)
+            names.append(name)
+        self.names = readable_names(names)
         self.labels = np.repeat(np.arange(len(names)), counts).astype(np.int64)
         self._files = pa.concat_arrays(files)
         known = np.frombuffer(states, np.int64).reshape(-1, 2)
@@ -75,7 +80,9 @@ def folder(root: Path) -> Source:
         split = SPLIT_NAMES.get(entry.name.lower())
         if split is None or not _visible_folder(entry):
             continue
-        records = FolderRecords(root, Path(entry.path))
+        records = FolderRecords(root, _class_folders(Path(entry.path)))
+        if not len(records.labels) and split == "val":
+            records = FolderRecords(root, flat_validation(root, Path(entry.path)).items())
         if not len(records.labels):
             continue  # a class may be called `test`; then its images lie in it directly
         if split in spelled:
@@ -85,12 +92,20 @@ def folder(root: Path) -> Source:
         spelled[split] = entry.name
         parts[split] = records
     if not parts:
-        everything = FolderRecords(root, root)
+        everything = FolderRecords(root, _class_folders(root))
         if all(name.lower() in SPLIT_NAMES for name in everything.names):
             raise DataError(_nothing_found(root))
         parts["all"] = everything
     names = {name for records in parts.values() for name in records.names}
     return Source(parts=parts, writing=len(names) >= 10 and all(len(name) == 1 for name in names))
+
+
+def _class_folders(part: Path) -> Iterator[tuple[str, list[str]]]:
+    """Each folder in a folder that has images in it, and these."""
+    for name in sorted(entry.name for entry in os.scandir(part) if _visible_folder(entry)):
+        found = sorted(_images_below(part / name))
+        if found:
+            yield name, found
 
 
 def _size_and_time(path: str) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from vitreous.data.cache import content_key
 from vitreous.data.folder import ENDINGS
+from vitreous.data.imagenet import readable_names
 from vitreous.data.records import Records, Source
 from vitreous.data.split_names import SPLIT_NAMES, by_split
 from vitreous.data.tar_index import Sample, TarIndex
@@ -38,8 +39,9 @@ class TarRecords:
             word[len(below) :].split("/", 1)[0] if here else ""
             for word, here in zip(index.words, inside, strict=True)
         ]
-        self.names = tuple(sorted(set(classes) - {""}))
-        position = {name: at for at, name in enumerate(self.names)}
+        folders = sorted(set(classes) - {""})
+        self.names = readable_names(folders)
+        position = {name: at for at, name in enumerate(folders)}
         label = np.array([position.get(name, -1) for name in classes], dtype=np.int64)[index.word]
         # by class and name, as a folder lists them, whatever their order in the tar
         rows = index.in_order_of_keys(np.flatnonzero(label >= 0))
