@@ -19,7 +19,14 @@ from vitreous.recipes.shipped import LABELS, recipe_facts, recipe_names
 from vitreous.training.settings import TrainSettings
 
 TYPES = settings_types(TrainSettings)
-SMALLER = {"model", "image_size", "epochs", "batch_size", "reference"}  # given by the test
+SMALLER = {
+    "model",
+    "image_size",
+    "epochs",
+    "batch_size",
+    "reference",
+    "distilling.teacher",
+}  # given by the test
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +39,18 @@ def one_thread(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A run that stands for the teacher which a recipe names."""
+    model = shrink("deit_tiny", classes=10, channels=1, image_size=8)
+    out = tmp_path_factory.mktemp("teacher") / "run"
+    small = {"epochs": 1, "batch_size": 24, "precision": "float32", "device": "cpu", "compile": False}
+    vt.train("digits", json.dumps(to_json(model)), out, loading={"limit": 60}, **small)  # type: ignore[arg-type]
+    return str(out)
+
+
 @pytest.mark.parametrize("name", recipe_names())
-def test_a_recipe_trains_and_all_its_values_are_in_force(name: str, tmp_path: Path) -> None:
+def test_a_recipe_trains_and_all_its_values_are_in_force(name: str, tmp_path: Path, teacher: str) -> None:
     said = layered("train", TYPES, [name], {}).values
     named = said.get("model", "auto")
     model = shrink("deit_tiny" if named == "auto" else named, classes=10, channels=1)
@@ -46,6 +63,7 @@ def test_a_recipe_trains_and_all_its_values_are_in_force(name: str, tmp_path: Pa
         batch_size=24,
         image_size="auto",
         reference=None,
+        distilling={"teacher": teacher} if "distilling.teacher" in said else {},
         device="cpu",
         precision="float32",
         compile=False,

@@ -19,7 +19,7 @@ from vitreous.recipes.shipped import recipe_names, recipe_text
 SCHEMA_VERSION = 1
 BASE = "based_on"
 # Settings that name something to read; `out` is made, not read, and stays relative to the working directory.
-_READ = ("data", "model", "reference", "pretrained")
+_READ = ("data", "model", "reference", "pretrained", "distilling.teacher")
 _NOT_A_PATH = ("digits",)
 
 
@@ -67,7 +67,7 @@ def _read_chain(named: str, types: dict[str, Any], above: tuple[str, ...]) -> li
     if not is_recipe(named):
         for key in _READ:
             if key in values:
-                several, is_path = is_list(types[key]), key == "pretrained"
+                several, is_path = is_list(types[key]), key in ("pretrained", "distilling.teacher")
                 values[key] = _from_the_file(values[key], several, Path(named).parent, is_path)
     values = {key: typed(value, types[key], f"--config {named}: {key}") for key, value in values.items()}
     layer = Layer(source=source, values=values)
