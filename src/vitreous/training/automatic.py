@@ -25,7 +25,7 @@ from vitreous.parts import DistilledHead
 from vitreous.training.machine import Machine
 from vitreous.training.optimizer_names import choose_moments, peak_lr
 from vitreous.training.recipe import Recipe
-from vitreous.training.settings import Distilling, TrainSettings
+from vitreous.training.settings import Distilling, Guidance, TrainSettings
 from vitreous.training.time_budget import parse_time
 
 T = TypeVar("T")
@@ -279,6 +279,44 @@ def choose_distilling(
             f"(loading.path is {path}); leave it out, or give --loading.path resident"
         )
     return dataclasses.replace(distilling, alpha=alpha)
+
+
+def choose_guidance(guidance: Guidance, config: VisionTransformer, epochs: int, reasons: Reasons) -> Guidance:
+    """The settings of guidance with layers and epochs resolved.
+
+    Args:
+        guidance: as given.
+        config: the model.
+        epochs: of the run; 0 where a time is given instead.
+        reasons: gets the sentences.
+
+    Raises:
+        ConfigError: layers that the model has not, or that have no grid.
+    """
+    if guidance.teacher is None:
+        return guidance
+    grids = [number for number, shape in enumerate(config.shapes()[1:]) if shape.grid]
+    if len(grids) < 3:
+        raise ConfigError(
+            f"guidance needs three layers with a grid, and {config.name or 'the model'} has {len(grids)}; "
+            "a deeper model works"
+        )
+    layers = reasons.choose(
+        "guidance.layers",
+        guidance.layers,
+        lambda: ((grids[0], grids[len(grids) // 2], grids[-1]), "the first, the middle and the last"),
+    )
+    if list(layers) != sorted(set(layers)) or not set(layers) <= set(grids):
+        raise ConfigError(
+            f"guidance.layers {', '.join(map(str, layers))}: three different layers in order, of "
+            f"{grids[0]} to {grids[-1]} with a grid, work"
+        )
+    if not epochs:
+        return dataclasses.replace(guidance, layers=layers)
+    own = reasons.choose(
+        "guidance.epochs", guidance.epochs, lambda: (max(1, round(epochs / 3)), "a third of the run's")
+    )
+    return dataclasses.replace(guidance, layers=layers, epochs=own)
 
 
 def choose_ema_decay(recipe: Recipe, total_steps: int, reasons: Reasons) -> Recipe:

@@ -42,6 +42,7 @@ def check_settings(settings: TrainSettings) -> None:
             "loading.order shards and recipe.balance sampler are two orders; full or weights works"
         )
     _check_distilling(settings)
+    _check_guidance(settings)
     shares = ("warmup", "final_lr", "label_smoothing")
     for name in shares:
         if not 0 <= getattr(recipe, name) <= 1:
@@ -77,3 +78,30 @@ def _check_distilling(settings: TrainSettings) -> None:
             "recipe.balance weights belong to the labels' loss, and the teacher's stands alone; "
             "distilling.alpha below 1 brings the labels in, recipe.balance sampler works without them"
         )
+
+
+def _check_guidance(settings: TrainSettings) -> None:
+    guidance, recipe = settings.guidance, settings.recipe
+    for each in dataclasses.fields(guidance):
+        if guidance.teacher is None and getattr(guidance, each.name) != each.default:
+            raise ConfigError(
+                f"guidance.{each.name} is given and no guidance.teacher; cnn, or the folder of a run with a "
+                "guide, works"
+            )
+    if guidance.teacher is None:
+        return
+    if not guidance.weight > 0:
+        raise ConfigError(f"guidance.weight is {guidance.weight}; above 0 works")
+    if guidance.depth < 8 or (guidance.depth - 2) % 6:
+        raise ConfigError(f"guidance.depth is {guidance.depth}; 8, 14, 20 and so on in steps of 6 work")
+    if guidance.epochs != "auto" and guidance.epochs < 1:
+        raise ConfigError(f"guidance.epochs is {guidance.epochs}; 1 or more work")
+    if guidance.epochs != "auto" and settings.time is not None:
+        raise ConfigError("guidance.epochs and time both set a length; with time the guide gets a fifth")
+    if guidance.teacher != "cnn" and (guidance.depth, guidance.epochs) != (56, "auto"):
+        raise ConfigError(
+            "guidance.depth and guidance.epochs are for a guide that is trained, and "
+            f"guidance.teacher {guidance.teacher} is trained already; leave them out"
+        )
+    if recipe.mixed_depth != "none":
+        raise ConfigError("guidance and recipe.mixed_depth do not go together; one of them works")

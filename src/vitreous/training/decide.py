@@ -76,6 +76,7 @@ def decide(settings: TrainSettings, data: ImageData) -> Plan:
         len(data.splits["train"].pool), training_storage(preprocessing, recipe.crop), settings.loading
     )
     distilling = automatic.choose_distilling(settings.distilling, config, path, reasons)
+    guidance = automatic.choose_guidance(settings.guidance, config, epochs, reasons)
     return Plan(
         config=config,
         preprocessing=preprocessing,
@@ -97,6 +98,7 @@ def decide(settings: TrainSettings, data: ImageData) -> Plan:
         fingerprint=data.fingerprint,
         reasons=reasons.sentences,
         distilling=distilling,
+        guidance=guidance,
     )
 
 
@@ -137,7 +139,8 @@ def fit_into_time(
         throwaway.backward(objective.show(batch, augment, step), step)
         throwaway.update()
 
-    step_s = measure_step(model, take_step, train_batches.from_step(0), most_s=0.03 * budget_s)
+    moved = nn.ModuleList([model, objective])
+    step_s = measure_step(moved, take_step, train_batches.from_step(0), most_s=0.03 * budget_s)
     validation_s = _measure_validation(plan, model, val_batches)
     total_steps = fit_steps(
         budget_s,

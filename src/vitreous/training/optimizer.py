@@ -12,6 +12,7 @@ one learning rate. Every other name is made by timm's factory. Which parameters 
 `parameter_groups.py`.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,18 +24,24 @@ from vitreous.training.parameter_groups import parameter_groups
 from vitreous.training.recipe import Recipe
 
 
-def make_optimizer(model: nn.Module, recipe: Recipe, *, lr: float) -> torch.optim.Optimizer:
+def make_optimizer(
+    model: nn.Module, recipe: Recipe, *, lr: float, beside: Sequence[nn.Parameter] = ()
+) -> torch.optim.Optimizer:
     """The recipe's optimizer over all parameters of `model` that are trained.
 
     Args:
         model: a model of `vitreous.build`, on its device.
         recipe: gives optimizer, weight decay, layer decay and moments.
         lr: peak learning rate.
+        beside: parameters that an objective learns for itself; they decay as matrices do.
     """
     recipe, name = choose_moments(recipe), recipe.optimizer
     groups = parameter_groups(
         model, weight_decay=recipe.weight_decay, layer_decay=recipe.layer_decay, muon=name == MUON
     )
+    if beside:
+        mark = {"use_fallback": True} if name == MUON else {}
+        groups.append({"params": list(beside), "weight_decay": recipe.weight_decay, **mark})
     given: dict[str, Any] = {} if recipe.betas == "auto" else {"betas": recipe.betas}
     if name == "adamw":
         fused = next(model.parameters()).device.type in ("cpu", "cuda")

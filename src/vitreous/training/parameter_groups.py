@@ -39,8 +39,8 @@ def parameter_groups(
         marks `use_muon` on hidden weights and `use_fallback` on others.
     """
     exempt = without_decay(model)
-    depth = len(model.layers)  # type: ignore[arg-type]
-    channels = int(model.config.image.channels)  # type: ignore[arg-type, union-attr]
+    depth = len(getattr(model, "layers", ()))
+    channels = int(model.config.image.channels) if muon else 0  # type: ignore[arg-type, union-attr]
     groups: dict[tuple[bool, float, bool], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:

@@ -12,7 +12,7 @@ from vitreous.data.preprocessing import Preprocessing
 from vitreous.models.as_json import from_json, to_json
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.training.recipe import Recipe
-from vitreous.training.settings import Distilling
+from vitreous.training.settings import Distilling, Guidance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,7 @@ class Plan:
         fingerprint: of the data.
         reasons: one sentence for each value that was chosen.
         distilling: without `auto`.
+        guidance: without `auto`.
         taught_by: what the weights of a teacher are known by; empty without one.
     """
 
@@ -62,6 +63,7 @@ class Plan:
     fingerprint: str
     reasons: dict[str, str]
     distilling: Distilling = field(default_factory=Distilling)
+    guidance: Guidance = field(default_factory=Guidance)
     taught_by: str = ""
 
     @property
@@ -77,22 +79,26 @@ class Plan:
             "preprocessing": self.preprocessing.to_json(),
             "recipe": dataclasses.asdict(self.recipe),
             "distilling": dataclasses.asdict(self.distilling),
+            "guidance": dataclasses.asdict(self.guidance),
             "classes": list(self.classes),
         }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Plan":
         """Inverse of `to_json`."""
-        recipe: dict[str, Any] = {
-            key: tuple(each) if isinstance(each, list) else each for key, each in values["recipe"].items()
-        }
         return cls(
             **values
             | {
                 "config": from_json(values["config"]["slots"]),
                 "preprocessing": Preprocessing.from_json(values["preprocessing"]),
-                "recipe": Recipe(**recipe),
+                "recipe": Recipe(**_tuples(values["recipe"])),
                 "distilling": Distilling(**values.get("distilling", {})),
+                "guidance": Guidance(**_tuples(values.get("guidance", {}))),
                 "classes": tuple(values["classes"]),
             }
         )
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """Lists, which JSON has, as tuples, which settings have."""
+    return {key: tuple(each) if isinstance(each, list) else each for key, each in values.items()}

@@ -46,6 +46,13 @@ def decisions(plan: Plan, counted: Cost) -> Iterator[str]:
             ("teacher", f"{distilling.teacher}, {distilling.kind}" + ", asked once" * distilling.cache),
             ("distilling.alpha", f"{distilling.alpha}"),
         ]
+    guidance = plan.guidance
+    if guidance.teacher is not None:
+        rows += [
+            ("guidance", f"{guidance.teacher}, weight {guidance.weight:g}"),
+            ("guidance.layers", str(guidance.layers)),
+            *([("guidance.epochs", str(guidance.epochs))] if guidance.epochs != "auto" else []),
+        ]
     for name, value in rows:
         yield f"{name:<16} {value}" + (f"  ({why[name]})" if name in why else "")
     yield f"{'seed':<16} {plan.seed}"
@@ -83,6 +90,9 @@ def provenance(settings: TrainSettings, plan: Plan, best: dict[str, Any], step: 
     if plan.distilling.teacher is not None:
         taught = {f"distilling.{key}": each for key, each in dataclasses.asdict(plan.distilling).items()}
         taught["distilling.teacher"] = redact(f"{Path(plan.distilling.teacher).name} ({plan.taught_by})")
+    if plan.guidance.teacher is not None:
+        taught |= {f"guidance.{key}": each for key, each in dataclasses.asdict(plan.guidance).items()}
+        taught["guidance.teacher"] = redact(f"{Path(plan.guidance.teacher).name} ({plan.taught_by})")
     return {
         "command": redact(as_command(dataclasses.replace(settings, out=None, fresh=False))),
         "data": redact(", ".join(Path(each).name for each in settings.data)),

@@ -37,6 +37,7 @@ def resolved_yaml(settings: TrainSettings, plan: Plan) -> str:
         compile=plan.compiled,
         recipe=plan.recipe,
         distilling=plan.distilling,
+        guidance=plan.guidance,
         loading=dataclasses.replace(settings.loading, path=plan.loading_path),  # type: ignore[arg-type]
     )
     plain = json.loads(json.dumps(dataclasses.asdict(resolved)))

@@ -30,6 +30,7 @@ from vitreous.training.balance import balance_table
 from vitreous.training.checkpoint import Checkpoint, load_newest, remove_unfinished
 from vitreous.training.decide import decide, fit_into_time
 from vitreous.training.environment import describe_environment
+from vitreous.training.guide import find_guide, guided
 from vitreous.training.interruption import Interruption
 from vitreous.training.loop import Loop
 from vitreous.training.machine import look_at_machine
@@ -127,6 +128,9 @@ class Run:
         val_batches = make_val_batches(plan, data, self.settings.loading)
         augment = make_augmentation(plan)
         objective = make_objective(plan, data, self.settings.loading)
+        guide, earlier_s = find_guide(plan, self.settings, data, self.folder.path, interruption, self.begun)
+        if guide is not None:
+            objective = guided(plan, objective, guide)
         plan = self._taught(plan, objective, continuing=checkpoint is not None)
         if plan.total_steps == 0:
             plan = fit_into_time(
@@ -138,7 +142,7 @@ class Run:
                 val_batches,
                 augment,
                 objective,
-                self.begun,
+                self.begun - earlier_s,
             )
         if checkpoint is None:
             self._write_down(plan, data)
@@ -164,8 +168,9 @@ class Run:
         """The plan with what its teacher is known by."""
         if continuing and plan.taught_by != objective.taught_by:
             raise ResumeMismatch(
-                f"{self.folder.path}: the weights of the teacher {plan.distilling.teacher} are not those "
-                "that this run was started with; put them back, or start over with --fresh"
+                f"{self.folder.path}: the weights of the teacher "
+                f"{plan.distilling.teacher or plan.guidance.teacher} are not those that this run was started "
+                "with; put them back, or start over with --fresh"
             )
         return dataclasses.replace(plan, taught_by=objective.taught_by)
 

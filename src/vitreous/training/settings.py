@@ -59,6 +59,27 @@ class Stopping:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Guidance:
+    """Features of a small convolutional network that the model's features follow while it trains.
+
+    Args:
+        teacher: `cnn` trains one on the same images first; a run folder gives the one that was trained there.
+        weight: of the distance between the features, beside the loss.
+        layers: three layers of the model, counted from 0, that follow its three stages; `auto` is the first,
+            the middle and the last that have a grid.
+        depth: layers of the network that is trained: 8, 14, 20 and so on to 56.
+        epochs: passes over the training images for it; `auto` is a third of the run's, or a fifth of its
+            time.
+    """
+
+    teacher: str | None = None
+    weight: float = 2.5
+    layers: tuple[int, int, int] | Literal["auto"] = "auto"
+    depth: int = 56
+    epochs: int | Literal["auto"] = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """A training run. `auto` is resolved from data and machine, and printed with its reason.
 
@@ -110,3 +131,4 @@ class TrainSettings:
     saving: Saving = field(default_factory=Saving)
     stopping: Stopping = field(default_factory=Stopping)
     distilling: Distilling = field(default_factory=Distilling)
+    guidance: Guidance = field(default_factory=Guidance)

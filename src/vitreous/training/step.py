@@ -66,7 +66,9 @@ class TrainStep:
         self.device = next(model.parameters()).device
         self.model = model
         self.precision = precision
-        self.optimizer = make_optimizer(model, recipe, lr=lr)
+        self.objective = Objective(recipe.label_smoothing) if objective is None else objective
+        self._beside = [each for each in self.objective.parameters() if each.requires_grad]
+        self.optimizer = make_optimizer(model, recipe, lr=lr, beside=self._beside)
         self.schedule = make_schedule(
             self.optimizer, recipe, total_steps=total_steps, steps_per_epoch=steps_per_epoch
         )
@@ -74,11 +76,10 @@ class TrainStep:
         self.average: AveragedModel | None = None
         if ema_decay is not None:
             self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
-        self.objective = Objective(recipe.label_smoothing) if objective is None else objective
         self._forward: Forward = model if forward is None else forward
         self._recipe = recipe
         self._seed = seed
-        self._parameters = [each for each in model.parameters() if each.requires_grad]
+        self._parameters = [each for each in model.parameters() if each.requires_grad] + self._beside
 
     def backward(self, shown: Shown, step: int) -> Tensor:
         """Gradients of a batch, clipped; returns (loss, gradient norm before clipping) on the device.
@@ -133,11 +134,18 @@ class TrainStep:
         return self.schedule.lr
 
     def weights(self) -> dict[str, Weights]:
-        """State dictionaries `model` and, where there is an average, `ema`; not copies."""
+        """State dictionaries `model`, and `ema` and `objective` where these have weights; not copies."""
         found = {"model": dict(self.model.state_dict())}
         if self.average is not None:
             found["ema"] = dict(self.average.module.state_dict())
+        if self._beside:
+            found["objective"] = self._learned_beside()
         return found
+
+    def _learned_beside(self) -> Weights:
+        """What the objective learns for itself, by name; not a teacher that it asks."""
+        named = self.objective.named_parameters()
+        return {name: each.detach() for name, each in named if each.requires_grad}
 
     def optimizer_state(self) -> dict[str, Any]:
         """Optimizer, gradient scaler and the number of averaged steps, as plain tensors and numbers."""
@@ -150,6 +158,8 @@ class TrainStep:
     def load(self, weights: dict[str, Weights], optimizer_state: dict[str, Any]) -> None:
         """Take over what `weights` and `optimizer_state` gave, in place: a compiled model stays compiled."""
         self.model.load_state_dict(weights["model"])
+        for name, value in self._learned_beside().items():
+            value.copy_(weights["objective"][name])
         if self.average is not None:
             self.average.module.load_state_dict(weights["ema"])
             self.average.n_averaged.fill_(optimizer_state["averaged"])

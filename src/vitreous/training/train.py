@@ -20,7 +20,7 @@ from vitreous.training.loop import FULL
 from vitreous.training.recipe import Recipe
 from vitreous.training.run import Run, TrainResult
 from vitreous.training.run_folder import RunFolder, open_run_folder
-from vitreous.training.settings import Distilling, Saving, Stopping, TrainSettings
+from vitreous.training.settings import Distilling, Guidance, Saving, Stopping, TrainSettings
 from vitreous.training.surroundings import audible, written_to
 
 logger = logging.getLogger("vitreous")
@@ -53,6 +53,7 @@ def train(
     saving: Saving | Section | None = None,
     stopping: Stopping | Section | None = None,
     distilling: Distilling | Section | None = None,
+    guidance: Guidance | Section | None = None,
     config: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     settings: TrainSettings | None = None,
 ) -> TrainResult:
@@ -83,6 +84,7 @@ def train(
         loading: how images are read; a `Loading` or its fields.
         saving: when checkpoints are written; a `Saving` or its fields.
         stopping: which validation is the best, and when to stop; a `Stopping` or its fields.
+        guidance: a small convolutional network whose features are followed; a `Guidance` or its fields.
         distilling: a teacher and what is learned from it; a `Distilling` or its fields.
         config: recipes and YAML files for what is left out here, later ones over earlier ones; environment
             variables stand over them.
