@@ -19,8 +19,9 @@ from vitreous.recipes.shipped import recipe_names, recipe_text
 SCHEMA_VERSION = 1
 BASE = "based_on"
 # Settings that name something to read; `out` is made, not read, and stays relative to the working directory.
-_READ = ("data", "model", "reference", "pretrained", "distilling.teacher")
-_NOT_A_PATH = ("digits",)
+_READ = ("data", "model", "reference", "pretrained", "distilling.teacher", "guidance.teacher")
+_PATHS = ("pretrained", "distilling.teacher", "guidance.teacher")
+_NOT_A_PATH = ("digits", "cnn")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ def _read_chain(named: str, types: dict[str, Any], above: tuple[str, ...]) -> li
     if not is_recipe(named):
         for key in _READ:
             if key in values:
-                several, is_path = is_list(types[key]), key in ("pretrained", "distilling.teacher")
+                several, is_path = is_list(types[key]), key in _PATHS
                 values[key] = _from_the_file(values[key], several, Path(named).parent, is_path)
     values = {key: typed(value, types[key], f"--config {named}: {key}") for key, value in values.items()}
     layer = Layer(source=source, values=values)
@@ -140,6 +141,9 @@ def _from_the_file(value: Any, several: bool, folder: Path, is_path: bool) -> An
 def _beside(name: str, folder: Path) -> str:
     if name.startswith("wds:"):
         return f"wds:{folder / name.removeprefix('wds:')}"
+    if name.startswith("timm:") and "@" in name:  # timm's architecture with weights in a file
+        architecture, _, file = name.partition("@")
+        return f"{architecture}@{folder / file}"
     elsewhere = name in _NOT_A_PATH or name.startswith(("torch/", "hf:", "timm:")) or "://" in name
     return name if elsewhere else str(folder / name)
 

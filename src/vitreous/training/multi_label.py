@@ -38,6 +38,7 @@ def check_multi_label(settings: TrainSettings) -> None:
         for name, given in (
             ("recipe.balance", settings.recipe.balance != "none"),
             ("distilling.teacher", settings.distilling.teacher is not None),
+            ("guidance.teacher", settings.guidance.teacher is not None),
         )
         if given
     ]
