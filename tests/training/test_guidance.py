@@ -157,6 +157,12 @@ def test_settings_that_make_no_sense_are_refused(given, message):
         check_settings(TrainSettings(data=["digits"], guidance=Guidance(**given)))
 
 
+def test_a_head_that_is_trained_alone_cannot_be_guided():
+    settings = TrainSettings(data=["digits"], recipe=Recipe(train="head"), guidance=Guidance(teacher="cnn"))
+    with pytest.raises(ConfigError, match="guidance is about features"):
+        check_settings(settings)
+
+
 def test_layers_and_guides_that_there_are_not_are_refused(tiny_run, tmp_path):
     with pytest.raises(ConfigError, match=r"guidance\.layers 0, 0, 2: three different layers in order"):
         tiny_run(model=THREE, guidance=GUIDED | {"layers": (0, 0, 2)})

@@ -103,5 +103,10 @@ def _check_guidance(settings: TrainSettings) -> None:
             "guidance.depth and guidance.epochs are for a guide that is trained, and "
             f"guidance.teacher {guidance.teacher} is trained already; leave them out"
         )
+    if recipe.train == "head":
+        raise ConfigError(
+            "recipe.train head leaves all features as they are, and guidance is about features; "
+            "one of them works"
+        )
     if recipe.mixed_depth != "none":
         raise ConfigError("guidance and recipe.mixed_depth do not go together; one of them works")

@@ -15,6 +15,7 @@ the pupil's classes.
 
 import hashlib
 import os
+from functools import lru_cache
 from typing import Any
 
 import timm
@@ -200,4 +201,10 @@ def _timm_preprocessing(model: Any, channels: int | None) -> Preprocessing:
 
 
 def _channels(values: tuple[float, ...], like: Tensor) -> Tensor:
-    return torch.tensor(values, dtype=like.dtype, device=like.device).view(1, -1, 1, 1)
+    return _kept(values, like.dtype, like.device)
+
+
+@lru_cache(maxsize=64)
+def _kept(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(1, channels, 1, 1), kept on the device: a copy to a GPU in every step would be waited for."""
+    return torch.tensor(values, dtype=dtype, device=device).view(1, -1, 1, 1)
