@@ -60,3 +60,16 @@ def test_flattened_is_yaml_with_every_value_and_where_it_comes_from():
     assert "  drop_path: 0.0  # eit_imagenet: the factories" in text
     assert "\nmodel: eit_mini  # the log's number" in text
     assert "# Based on: eit_imagenet, which is based on deit_imagenet" in text
+
+
+def test_the_table_in_the_docs_is_that_of_the_recipes():
+    lines = ["| recipe | data | model | expected top-1 |", "|---|---|---|---|"]
+    for each in map(described, recipe_names()):
+        expected = each["expected"].split(";")[0].removesuffix(" top-1")
+        model = (
+            f"`{each['settings']['model']}`" if each["settings"].get("model", "auto") != "auto" else "yours"
+        )
+        lines.append(f"| `{each['name']}` | {each['data'].split(',')[0]} | {model} | {expected} |")
+    page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    table = page.partition("<!-- recipes -->\n")[2].partition("\n<!-- /recipes -->")[0]
+    assert table.splitlines() == lines, "put this between the marks:\n" + "\n".join(lines)
