@@ -110,3 +110,15 @@ def test_what_cannot_be_started_from_is_said_before_training(
     with pytest.raises(ConfigError, match=message):
         tiny_run(**changes)
     assert not (tmp_path / "run").exists()
+
+
+def test_mimetic_weights_are_where_a_run_starts_and_no_pretrained_ones(tiny_run: Run, tmp_path: Path) -> None:
+    runs = [
+        tiny_run(epochs=1, saving={"keep": 9}, out=str(tmp_path / init), recipe={"init": init}).run_dir
+        for init in ("default", "mimetic")
+    ]
+    plain, mimetic = map(first_weights, runs)
+    differ = {name for name, each in plain.items() if not torch.equal(each, mimetic[name])}
+    assert differ and all(".qkv." in name or ".project." in name for name in differ)
+    with pytest.raises(ConfigError, match=r"recipe.init mimetic and --pretrained both say how weights start"):
+        tiny_run(pretrained=str(runs[0]), recipe={"init": "mimetic"})

@@ -137,14 +137,18 @@ class Sinusoid2D(Table):
                 f"Sinusoid2D: it needs a width that 4 divides and this is {shape.width}; "
                 f"{shape.width // 4 * 4 or 4} and {(shape.width // 4 + 1) * 4} do"
             )
-        frequency = torch.exp(
-            -math.log(10000) * torch.arange(shape.width // 4, dtype=torch.float64) * 4 / shape.width
-        )
-        row = torch.arange(rows, dtype=torch.float64).repeat_interleave(columns)[:, None] * frequency
-        column = torch.arange(columns, dtype=torch.float64).repeat(rows)[:, None] * frequency
-        halves = [torch.stack((each.sin(), each.cos()), dim=2).flatten(1) for each in (column, row)]
+        table = sinusoid(rows, columns, shape.width)
         prefix = torch.zeros(shape.prefix, shape.width, dtype=torch.float64)
-        return SinusoidModule("Sinusoid2D", shape, torch.cat((prefix, torch.cat(halves, dim=1))))
+        return SinusoidModule("Sinusoid2D", shape, torch.cat((prefix, table)))
+
+
+def sinusoid(rows: int, columns: int, width: int) -> Float[Tensor, "tokens width"]:
+    """Sines and cosines of the column, then of the row, in float64; the width is a multiple of 4."""
+    frequency = torch.exp(-math.log(10000) * torch.arange(width // 4, dtype=torch.float64) * 4 / width)
+    row = torch.arange(rows, dtype=torch.float64).repeat_interleave(columns)[:, None] * frequency
+    column = torch.arange(columns, dtype=torch.float64).repeat(rows)[:, None] * frequency
+    halves = [torch.stack((each.sin(), each.cos()), dim=2).flatten(1) for each in (column, row)]
+    return torch.cat(halves, dim=1)
 
 
 class SinusoidModule(nn.Module):

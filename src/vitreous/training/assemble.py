@@ -13,6 +13,7 @@ from vitreous.data.sampling import Sampling
 from vitreous.data.shard_order import shards_for_order
 from vitreous.data.statistics import training_storage
 from vitreous.data.streams import stream_seed
+from vitreous.models.mimetic import start_mimetic
 from vitreous.models.vision_transformer import build
 from vitreous.training.balance import class_weights
 from vitreous.training.compilation import compiled
@@ -47,6 +48,8 @@ def make_model(plan: Plan, settings: TrainSettings | None = None) -> tuple[nn.Mo
         attention_dropout=rates.attention_dropout,
         drop_path=rates.drop_path,
     )
+    if rates.init == "mimetic":
+        start_mimetic(model)
     if settings is not None:
         start(model, settings, plan)
     if rates.train == "head":

@@ -30,6 +30,10 @@ def pretrained_of(settings: TrainSettings) -> Pretrained | None:
         if settings.recipe.train == "head":
             raise ConfigError("recipe.train head leaves random features as they are; give --pretrained too")
         return None
+    if settings.recipe.init != "default":
+        raise ConfigError(
+            f"recipe.init {settings.recipe.init} and --pretrained both say how weights start; give one"
+        )
     if settings.pretrained_by == "selection" and settings.model == "auto":
         raise ConfigError(
             "--pretrained-by selection needs the smaller model that is to be made: --model NAME"

@@ -15,6 +15,8 @@ class Recipe:
         optimizer: `adamw`, `sgd`, `momentum` (SGD without Nesterov's), `muon`, `lion`, `lamb` or another name
             of timm's.
         weight_decay: decay of weights; biases, norms, class tokens and position tables have none.
+        init: how weights start: as the model's family has it, or with attention that imitates pretrained
+            attention (`mimetic`; Trockman & Kolter 2023).
         train: `head` leaves everything before the head as it was pretrained.
         layer_decay: factor of the learning rate for each layer away from the head (above 0, 1 for none).
         betas: moment decays of AdamW and its like; `auto` is the optimizer's own, AdamW's 0.9 and 0.999.
@@ -63,6 +65,7 @@ class Recipe:
 
     optimizer: str = "adamw"
     weight_decay: float = 0.05
+    init: Literal["default", "mimetic"] = "default"
     train: Literal["all", "head"] = "all"
     layer_decay: float = 1.0
     betas: tuple[float, float] | Literal["auto"] = "auto"
