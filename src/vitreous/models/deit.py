@@ -106,6 +106,8 @@ END_NAMES = (
     ("pos_embed", "position.table.weight"),
     ("norm.", "head.norm."),
     ("head.", "head.classifier."),
+    ("dist_token", "prefix.distillation"),
+    ("head_dist.", "head.classifier.distillation."),
 )
 
 
@@ -134,8 +136,6 @@ def block_names(
 def timm_names(config: VisionTransformer) -> tuple[tuple[str, str], ...]:
     """(timm's name, ours) for every module or parameter, as beginnings of state-dict keys."""
     pairs = [("patch_embed.proj.", "stem.conv."), *END_NAMES]
-    if isinstance(config.head, DistilledHead):
-        pairs += [("dist_token", "prefix.distillation"), ("head_dist.", "head.classifier.distillation.")]
     for number in range(len(config.layers)):
         pairs += block_names(f"blocks.{number}.", f"layers.{number}.branches.")
     return tuple(pairs)

@@ -21,7 +21,8 @@ stream and so accumulates, and not the formula, which shows the input of attenti
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from typing import Literal
+from functools import wraps
+from typing import Any, Literal
 
 from vitreous.errors import ConfigError
 from vitreous.models import compact, deit, eit, pit, sret, swin, t2t_vit
@@ -204,10 +205,23 @@ PAPER = "LaPE, ICCV 2023, arXiv 2212.05262"
 
 
 def on(entry: Entry, source: str, names: Callable[[VisionTransformer], Names] | None = None) -> Entry:
-    """The same model with `lape` done to it."""
+    """The same model with `lape` done to it, after what is done to it already."""
     return replace(
-        entry, source=source, paper=f"{PAPER}; {entry.paper}", aliases=(), change=lape, names=names
+        entry,
+        source=source,
+        paper=f"{PAPER}; {entry.paper}",
+        aliases=(),
+        change=lape if entry.change is None else _lape_after(entry.change),
+        names=names,
     )
+
+
+def _lape_after(change: Callable[..., VisionTransformer]) -> Callable[..., VisionTransformer]:
+    @wraps(lape)  # its arguments are the switches
+    def both(config: VisionTransformer, **switches: Any) -> VisionTransformer:
+        return lape(change(config), **switches)
+
+    return both
 
 
 # EIT has a position table where it is switched on: the host to compare with has `position=True`.
