@@ -12,6 +12,7 @@ from vitreous.cli import train as verb
 from vitreous.cli.options import parse
 from vitreous.configuration.fields import flat, settings_types
 from vitreous.configuration.layers import Layered, layered
+from vitreous.training.arguments import settings_from
 from vitreous.training.settings import TrainSettings
 
 TYPES = settings_types(TrainSettings)
@@ -90,6 +91,11 @@ def test_settings_as_one_value_leave_nothing_open(
     assert python(settings=settings) == settings
     with pytest.raises(ConfigError, match="give either settings or config to train, not both"):
         python(settings=settings, config=["cct_cifar10"])
+
+
+def test_functions_that_take_trains_arguments_take_its_config() -> None:
+    same = settings_from({"data": "digits", "config": "cct_cifar10", "recipe": {"mixup": 0.1}, "epochs": 2})
+    assert (same.model, same.epochs, same.recipe.mixup, same.recipe.cutmix) == ("cct_7_3x1", 2, 0.1, 1.0)
 
 
 def test_data_may_come_from_a_file(tmp_path: Path, python: Callable[..., TrainSettings]) -> None:

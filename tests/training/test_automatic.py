@@ -184,7 +184,7 @@ def test_a_recipe_may_scale_the_rate_with_the_batch():
     reasons = Reasons()
     published = settings(recipe=Recipe(lr_per_512=5e-4))
     assert automatic.choose_lr(published, 1024, reasons) == 1e-3
-    assert reasons.sentences == {"lr": "0.0005 × 1024/512 (linear)"}
+    assert reasons.sentences == {"lr": "0.0005 × 1024/512, linear"}
 
 
 @pytest.mark.parametrize(

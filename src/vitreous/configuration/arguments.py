@@ -6,6 +6,7 @@ before the function sees it: `epochs="auto"` wins over a recipe's 300, and a mis
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
@@ -27,7 +28,6 @@ def filled_from_config(verb: str, settings: type) -> Callable[[Callable[P, R]], 
         verb: whose environment variables are read.
         settings: the frozen dataclass of the arguments.
     """
-    types = settings_types(settings)
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         signature = inspect.signature(function)
@@ -35,32 +35,40 @@ def filled_from_config(verb: str, settings: type) -> Callable[[Callable[P, R]], 
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             given = dict(signature.bind(*args, **kwargs).arguments)
-            config = given.pop("config", ())
-            if given.get("settings") is not None:
-                if config:
-                    raise ConfigError(f"give either settings or config to {function.__name__}, not both")
-                return function(*args, **kwargs)
-            paths = [config] if isinstance(config, str) or hasattr(config, "__fspath__") else config
-            below = layered(verb, types, [str(each) for each in paths])
-            return function(**_filled(given, below.values))  # type: ignore[call-arg]
+            return function(**filled(given, verb, settings))  # type: ignore[call-arg]
 
         return call
 
     return decorate
 
 
-def _filled(given: dict[str, Any], below: dict[str, Any]) -> dict[str, Any]:
-    """The given arguments over the values below them."""
+def filled(given: Mapping[str, Any], verb: str, settings: type) -> dict[str, Any]:
+    """The given arguments, and what recipes, files and the environment say of the others.
+
+    Args:
+        given: what the caller gave, by name; `config` is taken out.
+        verb: whose environment variables are read.
+        settings: the frozen dataclass of the arguments.
+
+    Raises:
+        ConfigError: both `settings` and `config`, or anything wrong in a file, recipe or variable.
+    """
+    own = dict(given)
+    config = own.pop("config", ())
+    if own.get("settings") is not None:
+        if config:
+            raise ConfigError(f"give either settings or config to {verb}, not both")
+        return own
+    paths = [config] if isinstance(config, str | os.PathLike) else config
+    below = layered(verb, settings_types(settings), [os.fspath(each) for each in paths]).values
+    plain: dict[str, Any] = {}
     sections: dict[str, dict[str, Any]] = {}
-    filled: dict[str, Any] = {}
     for key, value in below.items():
         section, _, name = key.rpartition(".")
-        (sections.setdefault(section, {}) if section else filled)[name] = value
+        (sections.setdefault(section, {}) if section else plain)[name] = value
     for section, values in sections.items():
-        own = given.get(section)
-        if own is None or isinstance(own, Mapping):
-            filled[section] = {**values, **(own or {})}
-    filled |= {key: value for key, value in given.items() if key not in sections or key not in filled}
-    if given.get("data") is None and "data" in below:
-        filled["data"] = below["data"]
-    return filled
+        if own.get(section) is None or isinstance(own[section], Mapping):
+            own[section] = {**values, **(own.get(section) or {})}
+    if own.get("data") is None and "data" in plain:
+        own["data"] = plain["data"]
+    return {**plain, **own}

@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, get_type_hints
 
+from vitreous.configuration.arguments import filled
 from vitreous.errors import ConfigError, did_you_mean
 from vitreous.models.as_json import to_json
 from vitreous.models.vision_transformer import VisionTransformer
@@ -20,14 +21,14 @@ def settings_from(arguments: Mapping[str, Any]) -> TrainSettings:
     """The settings that a call means.
 
     Args:
-        arguments: by name, as `train` documents them; `settings` is all of them as one value.
+        arguments: by name, as `train` documents them, `config` for what is left out; `settings` is all of
+            them as one value.
 
     Raises:
         ConfigError: no data, an unknown argument or field of a section, or both ways at once.
     """
-    given = dict(arguments)
+    given = filled(arguments, "train", TrainSettings)
     settings = given.pop("settings", None)
-    given.pop("config", None)  # its values are among the others by now: `filled_from_config`
     data = given.get("data")
     if settings is not None:
         if data is not None:

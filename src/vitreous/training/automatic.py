@@ -186,7 +186,7 @@ def choose_lr(settings: TrainSettings, batch_size: int, reasons: Reasons) -> flo
     def automatic() -> tuple[float, str]:
         per_512 = settings.recipe.lr_per_512
         if per_512 is not None:
-            return per_512 * batch_size / 512, f"{per_512:g} × {batch_size}/512 (linear)"
+            return per_512 * batch_size / 512, f"{per_512:g} × {batch_size}/512, linear"
         lr, why = peak_lr(settings.recipe.optimizer, batch_size)
         if settings.pretrained is not None and settings.pretrained_by == "loading":
             return lr / 10, f"a tenth of {why}, since the weights are trained"
