@@ -34,6 +34,14 @@ def test_without_a_difference_the_groups_are_timms(weight_decay: float):
         assert one.keys() == other.keys()
 
 
+def test_tables_may_decay_as_they_do_in_timms_own_rule():
+    model = build(SMALL["vit"])
+    theirs = param_groups_weight_decay(model, 0.3)
+    ours = parameter_groups(model, weight_decay=0.3, decay_tables=True)
+    for one, other in zip(ours, theirs, strict=True):
+        assert [id(each) for each in one["params"]] == [id(each) for each in other["params"]]
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_every_layer_learns_slower_than_the_one_behind_it_by_the_factor(name: str):
     with torch.device("meta"):

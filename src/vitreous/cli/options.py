@@ -15,6 +15,7 @@ from jsonargparse import ArgumentParser
 
 from vitreous.cli.help import help_formatter
 from vitreous.cli.spelling import kebab, spell
+from vitreous.configuration.environment import variable
 from vitreous.configuration.fields import construct, is_list, settings_types, takes_nothing
 from vitreous.configuration.layers import Layered, layered
 from vitreous.configuration.typed import wrong
@@ -104,7 +105,12 @@ def _parser(verb: Verb[Any], types: dict[str, Any]) -> ArgumentParser:
     for name in verb.positionals:
         parser.add_argument(name, nargs="?", help=said[name])
     parser.add_class_arguments(verb.settings, skip=set(verb.positionals))
-    everywhere = parser.add_argument_group("How settings are given and results are shown")
+    variables = None
+    if verb.config_files:
+        example = next((name for name in types if "." in name), next(iter(types)))
+        name = variable(verb.name, example)
+        variables = f"Every option has an environment variable: {kebab(example)} has {name}."
+    everywhere = parser.add_argument_group("How settings are given and results are shown", variables)
     if verb.config_files:
         everywhere.add_argument(
             "--config",

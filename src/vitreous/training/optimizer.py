@@ -37,7 +37,11 @@ def make_optimizer(
     """
     recipe, name = choose_moments(recipe), recipe.optimizer
     groups = parameter_groups(
-        model, weight_decay=recipe.weight_decay, layer_decay=recipe.layer_decay, muon=name == MUON
+        model,
+        weight_decay=recipe.weight_decay,
+        layer_decay=recipe.layer_decay,
+        muon=name == MUON,
+        decay_tables=recipe.decay_tables,
     )
     if beside:
         mark = {"use_fallback": True} if name == MUON else {}

@@ -1,6 +1,7 @@
 """Which parameters decay, which learn slower, and which are Muon's.
 
-    decays     matrices and kernels. Not: biases and all 1-D parameters, class tokens, position tables (DeiT)
+    decays     matrices and kernels. Not: biases and all 1-D parameters, class tokens, position tables (DeiT);
+               with `decay_tables` these two do (EIT, the compact transformers)
     share      of the learning rate: d^(L + 1 − l) for layer-wise decay d, with l = 0 for stem, prefix and
                position, l = 1 … L for the layers, l = L + 1 for the head with its norm (Bao et al. 2022,
                BEiT's code; timm's `param_groups_layer_decay` counts that norm to the last layer). A recursion
@@ -24,7 +25,12 @@ BEFORE = ("stem.", "prefix.", "position.")
 
 
 def parameter_groups(
-    model: nn.Module, *, weight_decay: float, layer_decay: float = 1.0, muon: bool = False
+    model: nn.Module,
+    *,
+    weight_decay: float,
+    layer_decay: float = 1.0,
+    muon: bool = False,
+    decay_tables: bool = False,
 ) -> list[dict[str, Any]]:
     """Groups of an optimizer over all parameters that are trained.
 
@@ -33,6 +39,7 @@ def parameter_groups(
         weight_decay: of those that decay.
         layer_decay: factor of the learning rate for each layer away from the head, above 0 to 1.
         muon: tell hidden weights from others.
+        decay_tables: whether class tokens and position tables decay.
 
     Returns:
         Groups with `params` and `weight_decay`; `lr_scale` where the share is not 1; with `muon`, timm's
@@ -45,7 +52,7 @@ def parameter_groups(
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        decays = weight_decay > 0 and parameter.ndim > 1 and name not in exempt
+        decays = weight_decay > 0 and parameter.ndim > 1 and (decay_tables or name not in exempt)
         share = layer_decay ** (depth + 1 - level(name, depth))
         hidden = muon and is_hidden(name, parameter, channels) and name not in exempt
         group = groups.setdefault(

@@ -15,6 +15,7 @@ class Recipe:
         optimizer: `adamw`, `sgd`, `momentum` (SGD without Nesterov's), `muon`, `lion`, `lamb` or another name
             of timm's.
         weight_decay: decay of weights; biases, norms, class tokens and position tables have none.
+        decay_tables: class tokens and position tables decay, too.
         init: how weights start: as the model's family has it, or with attention that imitates pretrained
             attention (`mimetic`; Trockman & Kolter 2023).
         train: `head` leaves everything before the head as it was pretrained.
@@ -65,6 +66,7 @@ class Recipe:
 
     optimizer: str = "adamw"
     weight_decay: float = 0.05
+    decay_tables: bool = False
     init: Literal["default", "mimetic"] = "default"
     train: Literal["all", "head"] = "all"
     layer_decay: float = 1.0
