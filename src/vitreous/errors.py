@@ -55,6 +55,12 @@ class StoppedError(VitreousError):
         self.exit_code = exit_code
 
 
+class LostProcessError(VitreousError):
+    """Another of the processes that train together ended or does not answer; the run can be continued."""
+
+    exit_code = 75
+
+
 def did_you_mean(name: str, known: Iterable[str], most: int = 3) -> str:
     """The nearest known names as a clause for an error message, or an empty string.
 

@@ -224,7 +224,8 @@ def test_the_help_of_train_shows_every_setting_with_its_default(capsys: pytest.C
     text = re.sub(r"\s+", " ", capsys.readouterr().out)
     for plain in (
         "--data DATA … ", "--model MODEL ", "-o, --out OUT ", "--epochs N|auto ", "--time TIME ",
-        "--batch-size N|auto ", "--lr X|auto ", "--seed N ", "--precision auto|float32|bfloat16|float16 ",
+        "--batch-size N|auto ", "--lr X|auto ", "--seed N ",
+            "--precision auto|float32|bfloat16|float16|float64 ", "--devices N ", "--sharding ddp|fsdp ",
         "--device DEVICE ", "--image-size ", "--compile, --no-compile ", "--recipe.ema, --recipe.no-ema ",
         "--recipe.betas X X|auto ", "-c, --config RECIPE|FILE … ", "--print-config ", "--json ",
     ):  # fmt: skip

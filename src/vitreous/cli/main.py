@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from vitreous.errors import ConfigError, VitreousError, did_you_mean
+from vitreous.errors import ConfigError, DivergedError, StoppedError, VitreousError, did_you_mean
 from vitreous.redaction import redact
 
 VERBS = {
@@ -66,7 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             print(redact(traceback.format_exc()), file=sys.stderr, end="")
         message, code = _ending(error)
-        print(redact(f"vitreous: {message}"), file=sys.stderr)
+        if _is_ours(error):
+            print(redact(f"vitreous: {message}"), file=sys.stderr)
+        if "TORCHELASTIC_ERROR_FILE" in os.environ:
+            importlib.import_module("vitreous.training.launch").record(error)
         return code
     finally:
         logging.getLogger("vitreous").removeHandler(log)
@@ -100,6 +103,16 @@ def _ending(error: BaseException) -> tuple[str, int]:
     return f"unexpected {type(error).__name__}: {first} (--debug shows where)", 1
 
 
+def _is_ours(error: BaseException) -> bool:
+    """Whether this process tells an error: of several processes the first one tells what is true of all."""
+    alike = (ConfigError, DivergedError, StoppedError, KeyboardInterrupt)
+    return _speaks() or not isinstance(error, alike)
+
+
+def _speaks() -> bool:
+    return os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
+
+
 def _versions() -> str:
     from importlib.metadata import PackageNotFoundError, version
 
@@ -118,6 +131,8 @@ def _log_to_stderr() -> logging.Handler:
     logger = logging.getLogger("vitreous")
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_redacted)
+    if not _speaks():
+        handler.setLevel(logging.CRITICAL)
     logger.addHandler(handler)
     level = os.environ.get("VITREOUS_LOG", "info").upper()
     logger.setLevel(level if level in logging.getLevelNamesMapping() else logging.INFO)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from vitreous.cli.options import Verb, parse
 from vitreous.cli.printed_config import as_json, as_yaml
 from vitreous.errors import ConfigError
+from vitreous.training.processes import this_process
 from vitreous.training.settings import TrainSettings
 
 VERB = Verb(
@@ -30,6 +31,8 @@ def run(words: Sequence[str]) -> int:
     from vitreous.training.train import train
 
     result = train(settings=asked.settings)
+    if not this_process().first:  # of several processes the first one tells
+        return 0
     if asked.as_json:
         told = {"run_dir": str(result.run_dir), "model_dir": str(result.model_dir), "metrics": result.metrics}
         print(json.dumps(told))

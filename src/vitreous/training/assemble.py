@@ -10,6 +10,7 @@ from vitreous.data.batches import Batches, make_batches
 from vitreous.data.images import ImageData
 from vitreous.data.loading import Loading
 from vitreous.data.sampling import Sampling
+from vitreous.data.shard import Shard
 from vitreous.data.shard_order import shards_for_order
 from vitreous.data.statistics import training_storage
 from vitreous.data.streams import stream_seed
@@ -23,11 +24,13 @@ from vitreous.training.frozen import freeze_before_head
 from vitreous.training.multi_label import MultiLabelObjective
 from vitreous.training.network import network_of
 from vitreous.training.objective import EveryPath, Objective
+from vitreous.training.parallel import replicated, synchronize_batch_norm
 from vitreous.training.plan import Plan
 from vitreous.training.settings import TrainSettings
 from vitreous.training.step import Forward, TrainStep
 from vitreous.training.teacher import Teacher, read_teacher
 from vitreous.training.teacher_cache import known_probabilities
+from vitreous.training.world import World
 
 SMALLEST_VALIDATION_BATCH = 128
 
@@ -54,9 +57,24 @@ def make_model(plan: Plan, settings: TrainSettings | None = None) -> tuple[nn.Mo
         start(model, settings, plan)
     if rates.train == "head":
         freeze_before_head(model)
-    model.to(plan.device)
+    model.to(plan.device, torch.float64 if plan.precision == "float64" else None)
     network = network_of(plan, model)
     return model, compiled(network) if plan.compiled else network
+
+
+def shared(model: nn.Module, forward: Forward, world: World) -> Forward:
+    """What computes the logits so that gradients, and statistics of norms, are those of the whole batch.
+
+    Args:
+        model: of `make_model`; its BatchNorms are exchanged.
+        forward: of `make_model`.
+        world: the processes that train together; one alone needs nothing.
+    """
+    if world.alone:
+        return forward
+    synchronize_batch_norm(model, world)
+    assert isinstance(forward, nn.Module)
+    return replicated(forward)
 
 
 def make_objective(plan: Plan, data: ImageData, loading: Loading) -> Objective:
@@ -115,7 +133,11 @@ def _distillation(plan: Plan, data: ImageData, loading: Loading, weights: torch.
 
 
 def make_step(
-    plan: Plan, model: nn.Module, forward: Forward | None = None, objective: Objective | None = None
+    plan: Plan,
+    model: nn.Module,
+    forward: Forward | None = None,
+    objective: Objective | None = None,
+    world: World | None = None,
 ) -> TrainStep:
     """The optimizer step that a plan describes, over a built model on its device."""
     return TrainStep(
@@ -129,11 +151,12 @@ def make_step(
         ema_decay=float(plan.recipe.ema_decay) if plan.recipe.ema else None,
         forward=forward,
         objective=objective,
+        world=world,
     )
 
 
-def make_augmentation(plan: Plan) -> Augmentation:
-    """The augmentation that a plan describes."""
+def make_augmentation(plan: Plan, world: World | None = None) -> Augmentation:
+    """The augmentation that a plan describes, of this process's part of the batches."""
     recipe, image = plan.recipe, plan.config.image
     return Augmentation(
         seed=plan.seed,
@@ -153,10 +176,11 @@ def make_augmentation(plan: Plan) -> Augmentation:
         cutmix=recipe.cutmix,
         mix_probability=recipe.mix_probability,
         mix_steps=None if recipe.mix_epochs is None else recipe.mix_epochs * plan.steps_per_epoch,
+        shard=_part_of_batches(plan, world),
     )
 
 
-def make_train_batches(plan: Plan, data: ImageData, loading: Loading) -> Batches:
+def make_train_batches(plan: Plan, data: ImageData, loading: Loading, world: World | None = None) -> Batches:
     """Batches of the training images, stored at the size that augmentation starts from."""
     split = data.splits["train"]
     labels = split.labels if plan.recipe.balance == "sampler" else None
@@ -170,20 +194,31 @@ def make_train_batches(plan: Plan, data: ImageData, loading: Loading) -> Batches
         train=True,
         storage=training_storage(plan.preprocessing, plan.recipe.crop),
         sampling=Sampling(plan.recipe.repeats, labels, shards_for_order(split, loading)),
+        shard=_part_of_batches(plan, world),
     )
 
 
-def make_val_batches(plan: Plan, data: ImageData, loading: Loading) -> Batches:
-    """All validation images in order."""
+def make_val_batches(plan: Plan, data: ImageData, loading: Loading, world: World | None = None) -> Batches:
+    """All validation images in order, or this process's share of them."""
+    world = world or World()
     split = data.splits["val"]
+    at_once = max(plan.batch_size // world.size, SMALLEST_VALIDATION_BATCH) * world.size
     return make_batches(
         split,
         plan.preprocessing,
-        batch_size=min(max(plan.batch_size, SMALLEST_VALIDATION_BATCH), len(split)),
+        batch_size=min(at_once, len(split)),
         seed=plan.seed,
         device=plan.device,
         loading=_as_planned(plan, loading),
         train=False,
+        shard=world.shard(),
+    )
+
+
+def _part_of_batches(plan: Plan, world: World | None) -> Shard:
+    recipe = plan.recipe
+    return (world or World()).shard(
+        before=max(recipe.mixup, recipe.cutmix) > 0 and recipe.mix_probability > 0
     )
 
 

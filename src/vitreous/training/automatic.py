@@ -48,7 +48,7 @@ class Reasons:
         return value
 
 
-def choose_device(settings: TrainSettings, machine: Machine, reasons: Reasons) -> str:
+def choose_device(settings: TrainSettings, machine: Machine, reasons: Reasons, processes: int = 1) -> str:
     """`cuda`, `mps` or `cpu`.
 
     Raises:
@@ -64,6 +64,11 @@ def choose_device(settings: TrainSettings, machine: Machine, reasons: Reasons) -
     kind, _, number = device.partition(":")
     if kind not in ("cpu", "cuda", "mps") or (number and not number.isdigit()):
         raise ConfigError(f"device {device!r} is unknown; cpu, cuda, cuda:1, mps and auto work")
+    if number and processes > 1:
+        raise ConfigError(
+            f"device {device!r} is one GPU and there are {processes} processes, which take one each; "
+            f"{kind} works"
+        )
     if (kind == "cuda" and not machine.gpu) or (kind == "mps" and not machine.mps):
         raise ConfigError(
             f"device {device!r} is not on this machine; cpu works, and auto takes what is there"
@@ -138,9 +143,14 @@ def choose_compile(
 
 
 def choose_batch_size(
-    settings: TrainSettings, images: int, config: VisionTransformer, device: str, reasons: Reasons
+    settings: TrainSettings,
+    images: int,
+    config: VisionTransformer,
+    device: str,
+    reasons: Reasons,
+    processes: int = 1,
 ) -> tuple[int, str | None]:
-    """Images per step, and a sentence where the given number had to be reduced.
+    """Images per step over all processes, and a sentence where the given number had to be reduced.
 
     Raises:
         ConfigError: not a positive number, or one that does not divide into the micro-batches.
@@ -148,7 +158,8 @@ def choose_batch_size(
     most = 512 if device != "cpu" else 128
     if config.image.height * config.image.width > 96 * 96:
         most //= 4
-    parts = settings.recipe.accumulate
+    parts = settings.recipe.accumulate * processes
+    why = "recipe.accumulate" + (f" × {processes} processes" if processes > 1 else "")
 
     def automatic() -> tuple[int, str]:
         wanted = 2 ** round(math.log2(max(images / 20, 1)))
@@ -162,16 +173,14 @@ def choose_batch_size(
     size = reasons.choose("batch_size", settings.batch_size, automatic)
     if size < 1 or parts < 1 or size % parts:
         raise ConfigError(
-            f"batch size {size} does not divide into {parts} equal parts (recipe.accumulate); "
+            f"batch size {size} does not divide into {parts} equal parts ({why}); "
             f"{max(1, round(size / max(parts, 1))) * max(parts, 1)} does"
         )
     if size <= images:
         return size, None
     reduced = images // parts * parts
     if not reduced:
-        raise ConfigError(
-            f"{images} training images do not divide into recipe.accumulate={parts} parts; 1 works"
-        )
+        raise ConfigError(f"{images} training images do not divide into {parts} parts ({why}); fewer work")
     reasons.sentences["batch_size"] = f"all training images; {size} was asked for"
     return reduced, f"batch size {size} is more than the {images} training images; using {reduced}"
 

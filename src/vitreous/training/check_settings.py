@@ -32,6 +32,10 @@ def check_settings(settings: TrainSettings) -> None:
         raise ConfigError(f"eval_every {settings.eval_every}: 1 or more epochs work")
     if settings.saving.keep < 1:
         raise ConfigError(f"saving.keep {settings.saving.keep}: at least 1 checkpoint must stay")
+    if settings.devices < 1:
+        raise ConfigError(f"devices {settings.devices}: 1 or more processes work")
+    if settings.timeout_s <= 0:
+        raise ConfigError(f"timeout_s {settings.timeout_s}: more than 0 seconds work")
     if settings.reference is not None:
         load_curve(settings.reference)
     recipe = settings.recipe

@@ -26,12 +26,18 @@ from vitreous.training.settings import TrainSettings
 from vitreous.training.step import Forward
 from vitreous.training.time_budget import fit_steps, measure_step, parse_time
 from vitreous.training.validation import validate
+from vitreous.training.world import World
 
 logger = logging.getLogger("vitreous")
 
 
-def decide(settings: TrainSettings, data: ImageData) -> Plan:
+def decide(settings: TrainSettings, data: ImageData, processes: int = 1) -> Plan:
     """The plan of a new run; with `time` its length is still to be measured (`total_steps` 0).
+
+    Args:
+        settings: as given.
+        data: opened.
+        processes: how many train together.
 
     Raises:
         ConfigError: anything that cannot be trained: said before the first batch.
@@ -41,7 +47,7 @@ def decide(settings: TrainSettings, data: ImageData) -> Plan:
     reasons = automatic.Reasons()
     machine = look_at_machine()
     images = len(data.splits["train"])
-    device = automatic.choose_device(settings, machine, reasons)
+    device = automatic.choose_device(settings, machine, reasons, processes)
     pretrained = pretrained_of(settings)
     config = choose_model(settings, data, device, reasons, pretrained)
     counted = cost(config)  # also builds it once without values: sizes that do not fit fail here
@@ -49,7 +55,7 @@ def decide(settings: TrainSettings, data: ImageData) -> Plan:
     if warning:
         logger.warning("%s", warning)
     precision = automatic.choose_precision(settings, device, machine, reasons)
-    batch_size, warning = automatic.choose_batch_size(settings, images, config, device, reasons)
+    batch_size, warning = automatic.choose_batch_size(settings, images, config, device, reasons, processes)
     if warning:
         logger.warning("%s", warning)
     lr = automatic.choose_lr(settings, batch_size, reasons)
@@ -85,6 +91,8 @@ def decide(settings: TrainSettings, data: ImageData) -> Plan:
         precision=precision,
         compiled=compiled,
         threads=torch.get_num_threads(),
+        processes=processes,
+        sharding=settings.sharding,
         batch_size=batch_size,
         lr=lr,
         seed=settings.seed,
@@ -112,6 +120,7 @@ def fit_into_time(
     augment: Augmentation,
     objective: Objective,
     begun: float,
+    world: World | None = None,
 ) -> Plan:
     """The plan with the number of steps that fit into `settings.time`.
 
@@ -125,6 +134,7 @@ def fit_into_time(
         augment: of the run.
         objective: of the run.
         begun: `time.perf_counter()` when the run began.
+        world: the processes that train together; they measure together, and the first one decides.
     """
     assert settings.time is not None
     budget_s = parse_time(settings.time)
@@ -133,15 +143,15 @@ def fit_into_time(
         total_steps=1_000_000,
         recipe=dataclasses.replace(plan.recipe, ema_decay=0.5 if plan.recipe.ema else "auto"),
     )
-    throwaway = make_step(long, model, forward, objective)
+    throwaway = make_step(long, model, forward, objective, world)
 
     def take_step(batch: Batch, step: int) -> None:
         throwaway.backward(objective.show(batch, augment, step), step)
         throwaway.update()
 
     moved = nn.ModuleList([model, objective])
-    step_s = measure_step(moved, take_step, train_batches.from_step(0), most_s=0.03 * budget_s)
-    validation_s = _measure_validation(plan, model, val_batches)
+    step_s = measure_step(moved, take_step, train_batches.from_step(0), most_s=0.03 * budget_s, world=world)
+    validation_s = _measure_validation(plan, model, val_batches, world)
     total_steps = fit_steps(
         budget_s,
         spent_s=time.perf_counter() - begun,
@@ -163,11 +173,12 @@ def fit_into_time(
     return dataclasses.replace(plan, total_steps=total_steps, recipe=recipe, reasons=reasons.sentences)
 
 
-def _measure_validation(plan: Plan, model: nn.Module, batches: Batches) -> float:
+def _measure_validation(plan: Plan, model: nn.Module, batches: Batches, world: World | None) -> float:
     """About how long one validation takes, of the weights and their average."""
     count = min(3, batches.steps_per_epoch)
     for most in (1, count):  # the first pass warms up
         start = time.perf_counter()
-        validate(model, itertools.islice(batches.all(), most), plan.preprocessing, precision=plan.precision)
+        some = itertools.islice(batches.all(), most)
+        validate(model, some, plan.preprocessing, precision=plan.precision, world=world)
     seconds = (time.perf_counter() - start) / count * batches.steps_per_epoch
     return seconds * (2 if plan.recipe.ema else 1)

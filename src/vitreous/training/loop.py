@@ -5,9 +5,14 @@ weights so far, and the unfinished means of the log. All randomness is a functio
 so a run that was killed and continued takes the same steps, to the bit, as one that was not.
 
 The best weights or average by `stopping.py` is what the model folder gets.
+
+Several processes run this loop side by side (`world.py`). What could part them goes into the one small sum of
+each step: the loss, whether anyone was told to stop, and whether the first finds a checkpoint due. So all
+stop after the same step. Only the first writes.
 """
 
 import errno
+import io
 import logging
 import math
 import time
@@ -15,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+from rich.console import Console
 from torch import Tensor
 
 from vitreous.data.augment import Augmentation
@@ -90,7 +97,10 @@ class Loop:
     def __post_init__(self) -> None:
         self._pending: tuple[Tensor, int] | None = None
         self._saved_step = -1
+        self._last_save = time.perf_counter()
+        self._orders = (False, False)
         self._log: MetricsLog | None = None
+        self._world = self.trainee.world
         self._waits = self.trainee.device.type == "cpu"  # reading a result costs nothing there
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -121,9 +131,12 @@ class Loop:
         """
         plan = self.plan
         line = ProgressLine(
-            total_steps=plan.total_steps, steps_per_epoch=plan.steps_per_epoch, batch_size=plan.batch_size
+            total_steps=plan.total_steps,
+            steps_per_epoch=plan.steps_per_epoch,
+            batch_size=plan.batch_size,
+            console=None if self._world.first else Console(file=io.StringIO()),
         )
-        self._log = MetricsLog(self.folder, size=metrics_bytes)
+        self._log = MetricsLog(self.folder, size=metrics_bytes) if self._world.first else None
         try:
             with self.interruption.postponed(), line:
                 if self._saved_step < 0:
@@ -131,12 +144,13 @@ class Loop:
                 self._train(line)
                 self._save(must=True)
         finally:
-            self._log.close()
+            if self._log is not None:
+                self._log.close()
 
     def _train(self, line: ProgressLine) -> None:
         plan = self.plan
         batches = self.train.from_step(self.step)
-        last_save = before = time.perf_counter()
+        self._last_save = before = time.perf_counter()
         while self.step < plan.total_steps and not self.judge.ended:
             batch = next(batches)
             shown = self.trainee.objective.show(batch, self.augment, self.step)
@@ -154,10 +168,11 @@ class Loop:
                 self._log_training()
             if self.step % plan.eval_steps == 0 or last:
                 self._validate(line)
-            stopping = self.interruption.requested is not None and not last
-            if stopping or time.perf_counter() - last_save >= self.saving.every_s:
+            told, due = self._asked() if self._world.alone else self._orders
+            stopping = told and not last
+            if stopping or due:
                 self._save(must=stopping)
-                last_save = time.perf_counter()
+                self._last_save, self._orders = time.perf_counter(), (told, False)
             if stopping:
                 raise StoppedError(
                     f"stopped at step {self.step} of {plan.total_steps} with a checkpoint in {self.folder}; "
@@ -173,7 +188,7 @@ class Loop:
     def _move(self, shown: Shown) -> tuple[float, float]:
         """One step; (loss, gradient norm) of it, or on a GPU of the step before."""
         try:
-            measured = self.trainee.backward(shown, self.step)
+            measured = self._agreed(self.trainee.backward(shown, self.step))
             if self._waits:
                 values = self._count(measured, self.step, shown)  # before the weights move
                 self.trainee.update()
@@ -184,10 +199,36 @@ class Loop:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
+            if not self._world.alone:
+                raise ConfigError(self._too_large()) from error
             one = shown.repeated(1)
         del shown  # the failed step's memory, before smaller ones are tried
         fits = largest_that_fits(lambda size: self._attempt(one, size), self.plan.batch_size)
         raise ConfigError(out_of_memory_sentence(self.plan.batch_size, str(self.trainee.device), fits))
+
+    def _too_large(self) -> str:
+        # smaller batches are not tried here: the other processes would wait
+        own, size = self.plan.batch_size // self._world.size, self._world.size
+        return (
+            f"out of memory on {self.trainee.device}: {own} images in each of {size} processes do not fit; "
+            f"--batch-size {max(1, own // 2) * size}, --recipe.accumulate {2 * self.plan.recipe.accumulate}, "
+            "or more processes need less"
+        )
+
+    def _asked(self) -> tuple[bool, bool]:
+        """Whether this process was told to stop, and whether it finds a checkpoint due."""
+        due = time.perf_counter() - self._last_save >= self.saving.every_s
+        return self.interruption.requested is not None, due
+
+    def _agreed(self, measured: Tensor) -> Tensor:
+        """Loss and norm of the whole batch, and, of several processes, what was asked of any."""
+        if self._world.alone:
+            return measured
+        loss, norm = measured
+        stop, due = self._asked()
+        asked = torch.tensor([stop, due and self._world.first], dtype=loss.dtype, device=loss.device)
+        summed = self._world.sum(torch.cat([loss[None] / self._world.size, asked]))
+        return torch.cat([summed[:1], norm[None], summed[1:]])
 
     def _attempt(self, one: Shown, size: int) -> None:
         """A forward and backward pass over the same image again and again."""
@@ -202,7 +243,8 @@ class Loop:
 
     def _count(self, measured: Tensor, step: int, shown: Shown | None = None) -> tuple[float, float]:
         """Add a step to the means, or stop where it is not finite; `shown` if weights are still as then."""
-        loss, norm = measured.tolist()
+        loss, norm, *asked = measured.tolist()
+        self._orders = (any(asked[:1]), any(asked[1:]))
         scaled = self.plan.precision == "float16"  # its scaler skips steps whose gradients overflow
         if not math.isfinite(loss) or not (math.isfinite(norm) or scaled):
             what = "loss" if not math.isfinite(loss) else "gradient norm"
@@ -232,13 +274,23 @@ class Loop:
     def _cause(self, what: str, step: int, shown: Shown | None) -> str:
         """Where a step stopped being finite, as a clause."""
         facts = {"what": what, "epoch": step / self.plan.steps_per_epoch, "checkpoint": self._saved_step}
-        return investigate(
-            self.trainee, self.plan, self.folder, step, shown,
+        where = investigate(
+            self.trainee, self.plan, self._own_folder, step, shown,
             train=self.train, augment=self.augment, facts=facts,
         )  # fmt: skip
+        return self._first_told(where)
+
+    @property
+    def _own_folder(self) -> Path:
+        """Where this process keeps what failed."""
+        return self.folder if self._world.first else self.folder / "debug" / f"rank{self._world.rank}"
+
+    def _first_told(self, where: str) -> str:
+        """Of what the processes found in their parts of a batch, the first that is something."""
+        told = self._world.gathered(where)
+        return next((each for each in told if "first in" in each), told[0])
 
     def _log_training(self) -> None:
-        assert self._log is not None
         self._settle()
         window, self.window = self.window, Window()
         steps = max(1, window.steps)
@@ -253,10 +305,10 @@ class Loop:
         }
         if self.train.unreadable:
             values["data/unreadable"] = len(self.train.unreadable)
-        self._log.write(self._keys(), values)
+        if self._log is not None:
+            self._log.write(self._keys(), values)
 
     def _validate(self, line: ProgressLine) -> None:
-        assert self._log is not None
         self._settle()
         begin = time.perf_counter()
         values: dict[str, float] = {}
@@ -265,10 +317,17 @@ class Loop:
         if self.trainee.average is not None:
             candidates["val_ema"] = self.trainee.average.module
         for name, model in candidates.items():
-            found = validate(model, self.val.all(), self.plan.preprocessing, precision=self.plan.precision)
+            found = validate(
+                model,
+                self.val.all(),
+                self.plan.preprocessing,
+                precision=self.plan.precision,
+                world=self._world,
+            )
             if not math.isfinite(found["loss"]):
                 facts = {"what": f"{name}/loss", "checkpoint": self._saved_step}
-                where = investigate_validation(model, self.plan, self.folder, self.step, self.val, facts)
+                where = investigate_validation(model, self.plan, self._own_folder, self.step, self.val, facts)
+                where = self._first_told(where)
                 self._diverged(f"{name}/loss", found["loss"], math.nan, self.step - 1, where)
             values |= {f"{name}/{key}": value for key, value in found.items()}
             if self.judge.better(found, self.best):
@@ -285,8 +344,9 @@ class Loop:
             judged.append(found)
         self.judge.count(judged)
         self.latest |= values
-        self._log.write(self._keys(), values | {"time/val_s": time.perf_counter() - begin})
-        self._log.write_table()
+        if self._log is not None:
+            self._log.write(self._keys(), values | {"time/val_s": time.perf_counter() - begin})
+            self._log.write_table()
         averaged = f", averaged {100 * values['val_ema/top1']:.2f} %" if "val_ema/top1" in values else ""
         assert self.best is not None
         line.say(
@@ -307,8 +367,10 @@ class Loop:
         """
         if self.step == self._saved_step:
             return
-        assert self._log is not None
         self._settle()
+        if self._log is None:
+            self._saved_step = self.step
+            return
         try:
             weights = self.trainee.weights()
             if self.best_weights:

@@ -29,13 +29,16 @@ def classification_loss(
         label_smoothing: 0 to 1.
         weights: what each class counts; None for all alike.
     """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    if targets.is_floating_point():
+        targets = targets.to(logits.dtype)
     if weights is not None:
         total = F.cross_entropy(
-            logits.to(torch.float32),
+            logits,
             targets,
-            weight=weights,
+            weight=weights.to(logits.dtype),
             label_smoothing=label_smoothing,
             reduction="sum",
         )
         return total / len(logits)
-    return F.cross_entropy(logits.to(torch.float32), targets, label_smoothing=label_smoothing)
+    return F.cross_entropy(logits, targets, label_smoothing=label_smoothing)

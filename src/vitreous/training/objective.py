@@ -74,7 +74,7 @@ class Objective(nn.Module):
     def show(self, batch: Batch, augment: Augmentation, step: int) -> Shown:
         """The batch of a step as the model sees it."""
         images, targets = augment(batch.images, self.targets(batch), step)
-        return Shown(images, targets, batch.rows)
+        return Shown(images, targets, batch.rows[-len(images) :])  # without the image before (`shard.py`)
 
     def goal(self, shown: Shown) -> Any:
         """What `loss` compares the output with: the targets."""

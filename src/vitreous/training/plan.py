@@ -27,7 +27,9 @@ class Plan:
         precision: `float32`, `bfloat16` or `float16`.
         compiled: whether the model goes through torch.compile.
         threads: of torch on the CPU; sums depend on how they are split.
-        batch_size: images per optimizer step.
+        processes: how many trained together when this was written; any number can continue.
+        sharding: `ddp` or `fsdp`, where there are several.
+        batch_size: images per optimizer step, over all processes.
         lr: peak learning rate.
         seed: start of every random stream.
         steps_per_epoch: optimizer steps in a pass over the training images.
@@ -50,6 +52,8 @@ class Plan:
     precision: str
     compiled: bool
     threads: int
+    processes: int = 1
+    sharding: str = "ddp"
     batch_size: int
     lr: float
     seed: int

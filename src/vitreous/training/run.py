@@ -12,9 +12,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from vitreous.analysis.cost import cost
 from vitreous.data.images import ImageData, open_images
-from vitreous.errors import ResumeMismatch
+from vitreous.errors import ConfigError, ResumeMismatch
 from vitreous.interop.model_folder import save_model
 from vitreous.models.vision_transformer import build
 from vitreous.training import automatic
@@ -25,6 +27,7 @@ from vitreous.training.assemble import (
     make_step,
     make_train_batches,
     make_val_batches,
+    shared,
 )
 from vitreous.training.balance import balance_table
 from vitreous.training.checkpoint import Checkpoint, load_newest, remove_unfinished
@@ -45,6 +48,7 @@ from vitreous.training.settings import TrainSettings
 from vitreous.training.stopping import Judge
 from vitreous.training.surroundings import torch_as_planned
 from vitreous.training.validation import validate
+from vitreous.training.world import World
 
 logger = logging.getLogger("vitreous")
 
@@ -72,28 +76,38 @@ class Run:
         folder: open and locked.
         settings: as given.
         begun: `time.perf_counter()` when the command began.
+        world: the processes that train together; the first one decides and writes.
     """
 
-    def __init__(self, folder: RunFolder, settings: TrainSettings, begun: float) -> None:
+    def __init__(self, folder: RunFolder, settings: TrainSettings, begun: float, world: World) -> None:
         self.folder = folder
         self.settings = settings
         self.begun = begun
+        self.world = world
 
     def go(self) -> TrainResult:
         """From the data to the delivered model; raises what `train` raises."""
         settings, folder = self.settings, self.folder
-        remove_unfinished(folder.checkpoints)
-        checkpoint = load_newest(folder.checkpoints) if folder.continuing else None
+        world = self.world
+        if world.first:
+            remove_unfinished(folder.checkpoints)
+        checkpoint = world.led(lambda: load_newest(folder.checkpoints)) if folder.continuing else None
         with Interruption() as interruption:
-            data = open_images(
-                settings.data,
-                loading=settings.loading,
-                seed=settings.seed,
-                split_file=folder.path / "split.csv",
-                need=("train", "val"),
+            data = world.led(
+                lambda: open_images(
+                    settings.data,
+                    loading=settings.loading,
+                    seed=settings.seed,
+                    split_file=folder.path / "split.csv",
+                    need=("train", "val"),
+                )
             )
             logger.info("%s", data.scan)
-            plan = decide(settings, data) if checkpoint is None else self._recall(checkpoint, data)
+            if checkpoint is None:
+                plan = world.by_first(lambda: decide(settings, data, world.size))
+            else:
+                plan = self._recall(checkpoint, data)
+            plan = dataclasses.replace(plan, device=world.device(plan.device))
             with torch_as_planned(plan):
                 return self._train(plan, data, checkpoint, interruption)
 
@@ -112,6 +126,7 @@ class Run:
         logger.info(
             "continuing %s from step %d of %d", self.folder.path, checkpoint.state["step"], plan.total_steps
         )
+        plan = self._shared_anew(plan)
         changed = environment_changes(self.folder.path, plan.device)
         if changed:
             logger.warning(
@@ -120,15 +135,38 @@ class Run:
             )
         return plan
 
+    def _shared_anew(self, plan: Plan) -> Plan:
+        """The plan of a run that other processes, or as many in another way, continue."""
+        size, sharding = self.world.size, self.settings.sharding
+        if (plan.processes, plan.sharding) == (size, sharding):
+            return plan
+        parts = size * plan.recipe.accumulate
+        if plan.batch_size % parts:
+            works = [n for n in range(1, 65) if plan.batch_size % (n * plan.recipe.accumulate) == 0]
+            raise ConfigError(
+                f"the batch of {plan.batch_size} of this run does not divide over {size} processes; "
+                f"{', '.join(map(str, works))} do"
+            )
+        logger.info(
+            "%d %s (%s) continue what %d (%s) began: the same batches and draws, sums in another order",
+            size, "processes" if size > 1 else "process", sharding, plan.processes, plan.sharding,
+        )  # fmt: skip
+        threads = torch.get_num_threads()
+        return dataclasses.replace(plan, processes=size, sharding=sharding, threads=threads)
+
     def _train(
         self, plan: Plan, data: ImageData, checkpoint: Checkpoint | None, interruption: Interruption
     ) -> TrainResult:
-        model, forward = make_model(plan, self.settings if checkpoint is None else None)
-        train_batches = make_train_batches(plan, data, self.settings.loading)
-        val_batches = make_val_batches(plan, data, self.settings.loading)
-        augment = make_augmentation(plan)
-        objective = make_objective(plan, data, self.settings.loading)
-        guide, earlier_s = find_guide(plan, self.settings, data, self.folder.path, interruption, self.begun)
+        world, settings = self.world, self.settings
+        model, forward = world.led(lambda: make_model(plan, settings if checkpoint is None else None))
+        forward = shared(model, forward, world)
+        train_batches = world.led(lambda: make_train_batches(plan, data, self.settings.loading, world))
+        val_batches = world.led(lambda: make_val_batches(plan, data, self.settings.loading, world))
+        augment = make_augmentation(plan, world)
+        objective = world.led(lambda: make_objective(plan, data, self.settings.loading))
+        guide, earlier_s = world.led(
+            lambda: find_guide(plan, settings, data, self.folder.path, interruption, self.begun)
+        )
         if guide is not None:
             objective = guided(plan, objective, guide)
         plan = self._taught(plan, objective, continuing=checkpoint is not None)
@@ -143,11 +181,13 @@ class Run:
                 augment,
                 objective,
                 self.begun - earlier_s,
+                world,
             )
-        if checkpoint is None:
+            plan = dataclasses.replace(world.from_first(plan), device=plan.device)
+        if checkpoint is None and world.first:
             self._write_down(plan, data)
         loop = Loop(
-            trainee=make_step(plan, model, forward, objective),
+            trainee=make_step(plan, model, forward, objective, world),
             plan=plan,
             train=train_batches,
             val=val_batches,
@@ -198,7 +238,7 @@ class Run:
         model.load_state_dict(loop.best_weights)
         model.to(plan.device)
         # once more in float32, as `evaluate` measures: these are the numbers that travel with the model
-        measured = validate(model, loop.val.all(), plan.preprocessing, precision="float32")
+        measured = validate(model, loop.val.all(), plan.preprocessing, precision="float32", world=self.world)
         counted = cost(plan.config)
         metrics = {
             **{f"val/{name}": value for name, value in measured.items()},
@@ -208,6 +248,8 @@ class Run:
             "model/macs": float(counted.macs),
         }
         model_dir = folder.path / "model"
+        if not self.world.first:
+            return TrainResult(folder.path, metrics, model_dir)
         save_model(
             model_dir,
             model,

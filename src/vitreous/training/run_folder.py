@@ -24,10 +24,14 @@ from vitreous.interop.model_card import flatten
 from vitreous.redaction import redact
 from vitreous.training.checkpoint import write_synced
 from vitreous.training.settings import TrainSettings
+from vitreous.training.world import World
 
 INPUT = "config.input.yaml"
 STATE = "run.json"
-WITHOUT_EFFECT = ("out", "fresh", "reference", "saving.every_s", "saving.keep", "loading.workers")
+WITHOUT_EFFECT = (
+    "out", "fresh", "reference", "saving.every_s", "saving.keep", "loading.workers", "devices", "sharding",
+    "timeout_s",
+)  # fmt: skip
 logger = logging.getLogger("vitreous")
 
 
@@ -38,19 +42,25 @@ class RunFolder:
         path: the folder.
         settings: as given.
         continuing: whether it held this run already.
+        owner: whether this process writes it; of several processes only the first does.
     """
 
-    def __init__(self, path: Path, settings: TrainSettings, *, continuing: bool) -> None:
+    def __init__(self, path: Path, settings: TrainSettings, *, continuing: bool, owner: bool = True) -> None:
         self.path = path
         self.settings = settings
         self.continuing = continuing
+        self.owner = owner
+        self._lock: TextIO | None = None
+        if not owner:
+            self.state: dict[str, Any] = read_state(path) if continuing else {}
+            return
         self._made_here = not path.exists()
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(path)
         except OSError as error:
             raise ConfigError(f"{path} cannot be written: {error.strerror}; give another --out") from None
-        self.state: dict[str, Any] = read_state(path) if continuing else {}
+        self.state = read_state(path) if continuing else {}
         if not continuing:
             write_text(path / INPUT, as_yaml(settings))
 
@@ -94,11 +104,13 @@ class RunFolder:
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file of the run, without secrets."""
+        if not self.owner:
+            return
         write_text(self.path / name, json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
 
     def discard(self) -> None:
         """Take a new folder away again; what was there before stays."""
-        if self.continuing:
+        if self.continuing or not self.owner:
             return
         for each in self.path.iterdir():
             if each.is_dir():
@@ -110,10 +122,33 @@ class RunFolder:
 
     def close(self) -> None:
         """Let go of the lock."""
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
     def _write_state(self) -> None:
         self.write_json(STATE, self.state)
+
+
+def enter_run_folder(settings: TrainSettings, world: World) -> RunFolder:
+    """`open_run_folder` by the first process, which owns it, and the same folder for the others."""
+    if world.alone:
+        return open_run_folder(settings)
+    opened: list[RunFolder] = []
+
+    def enter() -> tuple[Path, bool]:
+        opened.append(open_run_folder(settings))
+        return opened[0].path.absolute(), opened[0].continuing
+
+    path, continuing = world.by_first(enter)
+    return opened[0] if opened else RunFolder(path, settings, continuing=continuing, owner=False)
+
+
+def place_of(settings: TrainSettings) -> Path:
+    """Where `open_run_folder` goes: `out`, the newest unfinished run with these settings, or a new name."""
+    if settings.out is not None:
+        return Path(settings.out)
+    earlier = None if settings.fresh else _newest_unfinished(settings)
+    return earlier or _new_path(settings)
 
 
 def open_run_folder(settings: TrainSettings) -> RunFolder:
@@ -123,13 +158,12 @@ def open_run_folder(settings: TrainSettings) -> RunFolder:
         ConfigError: `out` holds something else, or another process is training there.
         ResumeMismatch: `out` holds a run with other settings; the message lists them.
     """
+    path = place_of(settings)
     if settings.out is None:
-        earlier = None if settings.fresh else _newest_unfinished(settings)
-        if earlier is not None:
-            logger.info("continuing the newest unfinished run with these settings: %s", earlier)
-            return RunFolder(earlier, settings, continuing=True)
-        return RunFolder(_new_path(settings), settings, continuing=False)
-    path = Path(settings.out)
+        continuing = path.exists()
+        if continuing:
+            logger.info("continuing the newest unfinished run with these settings: %s", path)
+        return RunFolder(path, settings, continuing=continuing)
     if path.exists() and not path.is_dir():
         raise ConfigError(f"--out {path} is a file; give a folder, or a name that does not exist yet")
     if not path.exists() or all(each.name == ".lock" for each in path.iterdir()):

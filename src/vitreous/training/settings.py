@@ -94,8 +94,14 @@ class TrainSettings:
         batch_size: images per optimizer step.
         lr: peak learning rate.
         seed: start of every random stream, 0 or more.
-        precision: `bfloat16` and `float16` are automatic mixed precision over float32 weights.
+        precision: `bfloat16` and `float16` are automatic mixed precision over float32 weights; `float64` is
+            slow and for proofs.
         device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`.
+        devices: processes to start on this machine, one for each GPU or for each share of the cores; torchrun
+            and srun say it themselves.
+        sharding: how several processes share the model: `ddp` keeps it whole in each, `fsdp` gives each a
+            part of weights, gradients and optimizer (for models that are large for their devices).
+        timeout_s: how long a step waits for another process before the run ends.
         image_size: pixels; one number for a square, `ROWSxCOLUMNS` for a rectangle.
         compile: run the model through torch.compile.
         deterministic: refuse operations whose result may differ between runs on a GPU (slower).
@@ -116,8 +122,11 @@ class TrainSettings:
     batch_size: int | Literal["auto"] = "auto"
     lr: float | Literal["auto"] = "auto"
     seed: int = 0
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16", "float16", "float64"] = "auto"
     device: str = "auto"
+    devices: int = 1
+    sharding: Literal["ddp", "fsdp"] = "ddp"
+    timeout_s: float = 600.0
     image_size: str | int = "auto"
     compile: bool | Literal["auto"] = "auto"
     deterministic: bool = False

@@ -7,8 +7,9 @@ The pieces are torch's: autocast, `GradScaler` (float16 only; bfloat16 has float
 
 A step depends on its number and the weights alone: dropout's generator is seeded from (seed, "dropout",
 step), the learning rate is a function of the step. So weights, optimizer, average and the number are all
-that a checkpoint needs. `backward` and `update` are apart so that a loss that is not finite never reaches
-the weights where reading it costs nothing (CPU).
+that a checkpoint needs. Of several processes each has a stream of dropout of its own, unless nothing is
+dropped: then what else a model draws (the order of SReT's slices) is alike in all. `backward` and `update`
+are apart so that a loss that is not finite never reaches the weights where reading it costs nothing (CPU).
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -27,9 +29,11 @@ from vitreous.training.objective import Objective, Shown
 from vitreous.training.optimizer import make_optimizer
 from vitreous.training.recipe import Recipe
 from vitreous.training.schedule import make_schedule
+from vitreous.training.world import World
 
 Forward = Callable[[Tensor], Any]
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+MIXED = ("bfloat16", "float16")
 
 
 class TrainStep:
@@ -42,11 +46,13 @@ class TrainStep:
         total_steps: optimizer steps of the whole run.
         steps_per_epoch: those of an epoch, for what the recipe counts in epochs.
         seed: of the run.
-        precision: `float32`, or 16-bit automatic mixed precision over float32 weights.
+        precision: `float32`, or 16-bit automatic mixed precision over float32 weights, or `float64`, which
+            the model is in already.
         ema_decay: decay per step of the averaged weights, None for no average.
         forward: what computes the output that the objective asks for: `model` itself, or
-            `torch.compile(model)`.
+            `torch.compile(model)`; of several processes, what averages gradients over them (`parallel.py`).
         objective: output → loss; None for cross-entropy on the targets.
+        world: the processes that train together; None for this one alone.
     """
 
     def __init__(
@@ -62,12 +68,15 @@ class TrainStep:
         ema_decay: float | None = None,
         forward: Forward | None = None,
         objective: Objective | None = None,
+        world: World | None = None,
     ) -> None:
+        self.world = world or World()
         self.device = next(model.parameters()).device
         self.model = model
         self.precision = precision
         self.objective = Objective(recipe.label_smoothing) if objective is None else objective
         self._beside = [each for each in self.objective.parameters() if each.requires_grad]
+        self._type = torch.float64 if precision == "float64" else torch.float32
         self.optimizer = make_optimizer(model, recipe, lr=lr, beside=self._beside)
         self.schedule = make_schedule(
             self.optimizer, recipe, total_steps=total_steps, steps_per_epoch=steps_per_epoch
@@ -78,24 +87,32 @@ class TrainStep:
             self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
         self._forward: Forward = model if forward is None else forward
         self._recipe = recipe
+        drops = recipe.dropout or recipe.attention_dropout or recipe.drop_path
+        self._dropout = (self.world.rank,) if drops and self.world.rank else ()
         self._seed = seed
         self._parameters = [each for each in model.parameters() if each.requires_grad] + self._beside
 
     def backward(self, shown: Shown, step: int) -> Tensor:
         """Gradients of a batch, clipped; returns (loss, gradient norm before clipping) on the device.
 
+        Of several processes, gradients and norm are those of the whole batch, the loss is of the own part.
+
         Args:
             shown: the batch; it divides by `accumulate`.
             step: number of the step, from 0.
         """
         self.schedule.set(step)
-        torch.manual_seed(stream_seed(self._seed, "dropout", step))
+        torch.manual_seed(stream_seed(self._seed, "dropout", step, *self._dropout))
         train_mode(self.model)
         self.optimizer.zero_grad(set_to_none=True)
         parts = self._recipe.accumulate
         total = torch.zeros((), device=self.device)
-        for part in shown.parts(parts):
-            total = total + self.forward_and_backward(part, share=1 / parts)
+        for number, part in enumerate(shown.parts(parts), start=1):
+            with self._gathering() if number < parts else contextlib.nullcontext():
+                total = total + self.forward_and_backward(part, share=1 / parts)
+        for each in self._beside:  # those of the model are averaged while the backward pass runs
+            if each.grad is not None and not self.world.alone:
+                self.world.sum(each.grad).div_(self.world.size)
         self.scaler.unscale_(self.optimizer)
         norm = get_total_norm(each.grad for each in self._parameters if each.grad is not None)
         if self._recipe.clip_norm:
@@ -105,7 +122,7 @@ class TrainStep:
     def forward_and_backward(self, shown: Shown, *, share: float = 1.0) -> Tensor:
         """Add the gradients of one micro-batch; returns its loss times `share`."""
         with self._autocast():
-            output = self._forward(shown.images)
+            output = self._forward(shown.images.to(self._type))
         loss: Tensor = self.objective(output, shown) * share
         self.scaler.scale(loss).backward()
         return loss.detach()
@@ -166,7 +183,13 @@ class TrainStep:
         self.optimizer.load_state_dict(optimizer_state["optimizer"])
         self.scaler.load_state_dict(optimizer_state["scaler"])
 
+    def _gathering(self) -> contextlib.AbstractContextManager[Any]:
+        """While more micro-batches follow, several processes do not average their gradients yet."""
+        if isinstance(self._forward, DistributedDataParallel):
+            return self._forward.no_sync()
+        return contextlib.nullcontext()
+
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        if self.precision == "float32":
+        if self.precision not in MIXED:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, TYPES[self.precision])

@@ -12,6 +12,7 @@ import torch
 from vitreous.redaction import redact
 from vitreous.training.allocator import memory_kept
 from vitreous.training.plan import Plan
+from vitreous.training.processes import Process
 
 logger = logging.getLogger("vitreous")
 
@@ -41,9 +42,9 @@ def torch_as_planned(plan: Plan) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def audible() -> Iterator[None]:
-    """Progress on stderr where nobody has set up logging: what was chosen must be said."""
-    if logger.hasHandlers():
+def audible(process: Process) -> Iterator[None]:
+    """Progress on stderr where nobody has set up logging: what was chosen must be said, once."""
+    if logger.hasHandlers() or not process.first:
         yield
         return
     handler, level = logging.StreamHandler(sys.stderr), logger.level
@@ -58,9 +59,14 @@ def audible() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def written_to(folder: Path) -> Iterator[None]:
-    """Everything said, also to `train.log`, without secrets."""
-    handler = logging.FileHandler(folder / "train.log", encoding="utf-8", delay=True)
+def written_to(folder: Path, process: Process) -> Iterator[None]:
+    """Everything said, also to `train.log`, without secrets; by another process than the first to a log of
+    its own, `debug/rank3.log`."""
+    file = folder / "train.log"
+    if not process.first:
+        file = folder / "debug" / f"rank{process.rank}.log"
+        file.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(file, encoding="utf-8", delay=True)
     handler.setFormatter(_Redacting("%(asctime)s %(levelname)s %(message)s"))
     handler.setLevel(logging.INFO)
     logger.addHandler(handler)

@@ -19,6 +19,7 @@ from torch import nn
 
 from vitreous.data.batch import Batch
 from vitreous.errors import ConfigError
+from vitreous.training.world import World
 
 T = TypeVar("T")
 SAFETY = 0.97  # steps are measured on a machine that may be busier later
@@ -70,15 +71,20 @@ def measure_step(
     batches: Iterator[Batch],
     *,
     most_s: float,
+    world: World | None = None,
 ) -> float:
     """Median seconds of a step, from the batch to the moved weights; the model is left as it was.
+
+    Several processes measure together, as they train, until the first has measured enough.
 
     Args:
         model: the weights that `take_step` moves.
         take_step: (batch, step) → None.
         batches: as `from_step(0)` gives them.
         most_s: about how long to measure; the first two steps (compilation, first allocations) come on top.
+        world: the processes that train together; None for this one alone.
     """
+    world = world or World()
     device = next(model.parameters()).device
     before = {name: value.detach().clone() for name, value in model.state_dict().items()}
     times: list[float] = []
@@ -92,7 +98,7 @@ def measure_step(
             torch.cuda.synchronize(device)
         if step >= 2:
             times.append(time.perf_counter() - start)
-        if len(times) >= 3 and time.perf_counter() - begin > most_s:
+        if world.from_first(len(times) >= 3 and time.perf_counter() - begin > most_s):
             break
     model.load_state_dict(before)
     model.zero_grad(set_to_none=True)

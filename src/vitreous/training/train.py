@@ -12,16 +12,19 @@ from typing import Any, Literal
 
 from vitreous.configuration.arguments import filled_from_config
 from vitreous.data.loading import Loading
-from vitreous.errors import ConfigError, DataError, StoppedError, VitreousError
+from vitreous.errors import ConfigError, DataError, LostProcessError, StoppedError, VitreousError
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.training.arguments import settings_from
 from vitreous.training.check_settings import check_settings
+from vitreous.training.launch import train_in_processes
 from vitreous.training.loop import FULL
+from vitreous.training.processes import this_process
 from vitreous.training.recipe import Recipe
 from vitreous.training.run import Run, TrainResult
-from vitreous.training.run_folder import RunFolder, open_run_folder
+from vitreous.training.run_folder import RunFolder, enter_run_folder
 from vitreous.training.settings import Distilling, Guidance, Saving, Stopping, TrainSettings
 from vitreous.training.surroundings import audible, written_to
+from vitreous.training.world import World, joined, lost_processes_named
 
 logger = logging.getLogger("vitreous")
 Section = Mapping[str, Any]
@@ -38,8 +41,11 @@ def train(
     batch_size: int | Literal["auto"] = TrainSettings.batch_size,
     lr: float | Literal["auto"] = TrainSettings.lr,
     seed: int = TrainSettings.seed,
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = TrainSettings.precision,
+    precision: Literal["auto", "float32", "bfloat16", "float16", "float64"] = TrainSettings.precision,
     device: str = TrainSettings.device,
+    devices: int = TrainSettings.devices,
+    sharding: Literal["ddp", "fsdp"] = TrainSettings.sharding,
+    timeout_s: float = TrainSettings.timeout_s,
     image_size: int | str | tuple[int, int] = TrainSettings.image_size,
     compile: bool | Literal["auto"] = TrainSettings.compile,
     deterministic: bool = TrainSettings.deterministic,
@@ -69,8 +75,11 @@ def train(
         batch_size: images per optimizer step.
         lr: peak learning rate.
         seed: start of every random stream.
-        precision: 16-bit types are automatic mixed precision over float32 weights.
+        precision: 16-bit types are automatic mixed precision over float32 weights; `float64` is for proofs.
         device: `cpu`, `cuda`, `cuda:1`, `mps` or `auto`.
+        devices: processes to start on this machine.
+        sharding: `ddp` keeps the model whole in each process, `fsdp` gives each a part.
+        timeout_s: how long a step waits for another process.
         image_size: pixels: a number, `ROWSxCOLUMNS`, or (rows, columns).
         compile: run the model through torch.compile.
         deterministic: refuse operations whose result may differ between runs on a GPU.
@@ -96,24 +105,36 @@ def train(
         DataError: images that cannot be used.
         DivergedError: a loss or gradient that is not finite.
         StoppedError: told to stop; a checkpoint was written.
+        LostProcessError: one of several processes is gone; the newest checkpoint is kept.
     """
     return train_run(settings_from(locals()))
 
 
 def train_run(settings: TrainSettings) -> TrainResult:
-    """`train` for settings as one value."""
+    """`train` for settings as one value: here, in the processes of a launcher, or in new ones."""
     begun = time.perf_counter()
     check_settings(settings)
-    with audible(), contextlib.closing(open_run_folder(settings)) as folder, written_to(folder.path):
-        if folder.finished:
-            logger.info("%s is finished already; --fresh trains again and keeps this run aside", folder.path)
-            return TrainResult(folder.path, dict(folder.state["metrics"]), folder.path / "model")
-        try:
-            folder.start()
-            result = Run(folder, settings, begun).go()
-        except BaseException as error:
-            return _failed(folder, error)
-        return result
+    process = this_process()
+    if settings.devices > 1 and process.size == 1:
+        return train_in_processes(settings)
+    with audible(process), joined(device=settings.device, timeout_s=settings.timeout_s) as world:
+        folder = enter_run_folder(settings, world)
+        with contextlib.closing(folder), written_to(folder.path, process):
+            result = _run(folder, settings, world, begun)
+            world.wait()  # for the model folder
+            return result
+
+
+def _run(folder: RunFolder, settings: TrainSettings, world: World, begun: float) -> TrainResult:
+    if folder.finished:
+        logger.info("%s is finished already; --fresh trains again and keeps this run aside", folder.path)
+        return TrainResult(folder.path, dict(folder.state["metrics"]), folder.path / "model")
+    try:
+        folder.start()
+        with lost_processes_named():
+            return Run(folder, settings, begun, world).go()
+    except BaseException as error:
+        return _failed(folder, error)
 
 
 def _failed(folder: RunFolder, error: BaseException) -> TrainResult:
@@ -128,7 +149,7 @@ def _failed(folder: RunFolder, error: BaseException) -> TrainResult:
         folder.discard()  # nothing was trained: a folder with a mistake in it would only stand in the way
         raise error
     with contextlib.suppress(OSError):
-        stopped = isinstance(error, StoppedError | KeyboardInterrupt)
+        stopped = isinstance(error, StoppedError | LostProcessError | KeyboardInterrupt)
         message = str(error) or type(error).__name__
         folder.end("interrupted" if stopped else "failed", exit_code=code, message=message)
     raise error

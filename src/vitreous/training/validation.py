@@ -3,6 +3,10 @@
 Loss is plain cross-entropy (no smoothing), so that runs with different recipes compare. Top-k counts a hit
 when the true class is among the k largest logits; k is clipped to the number of classes. All are fractions
 from 0 to 1.
+
+Of several processes each measures its share and the sums are added up, in float64: every image counts once,
+also where they do not divide. A share may be empty; the model then runs on an image that does not count,
+since a sharded model needs all processes for each batch.
 """
 
 import contextlib
@@ -15,7 +19,8 @@ from torch.nn import functional as F
 
 from vitreous.data.batch import Batch
 from vitreous.data.preprocessing import Preprocessing
-from vitreous.training.step import TYPES
+from vitreous.training.step import MIXED, TYPES
+from vitreous.training.world import World
 
 
 @torch.inference_mode()
@@ -25,6 +30,7 @@ def validate(
     preprocessing: Preprocessing,
     *,
     precision: str = "float32",
+    world: World | None = None,
 ) -> dict[str, float]:
     """`loss`, `top1` and `top5` over all batches.
 
@@ -32,21 +38,24 @@ def validate(
         model: (batch, channels, height, width) -> (batch, classes).
         batches: of the split, on the model's device.
         preprocessing: gives the normalisation.
-        precision: `float32`, or 16-bit autocast.
+        precision: `float32`, 16-bit autocast, or `float64` for a model that is in it.
+        world: the processes that share the images; None for this one alone.
     """
     device = next(model.parameters()).device
     autocast: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
-    if precision != "float32":
+    if precision in MIXED:
         autocast = torch.autocast(device.type, TYPES[precision])
     was_training = model.training
     model.eval()
     sums = torch.zeros(3, dtype=torch.float64)
-    images_seen = 0
+    images_seen = 0.0
     pending: list[Tensor] = []  # read at the end, so that a GPU is never waited for in between
+    dtype = torch.float64 if precision == "float64" else torch.float32
     for images, labels, _ in batches:
+        shown = images if len(images) else images.new_zeros(1, *images.shape[1:])
         with autocast:
-            logits = model(preprocessing.normalize(images))
-        logits = logits.to(torch.float32)
+            logits = model(preprocessing.normalize(shown).to(dtype))
+        logits = logits[: len(labels)].to(dtype)
         nearest = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
         loss = F.cross_entropy(logits, labels, reduction="sum")
         pending.append(torch.stack([loss, nearest[:, 0].sum(), nearest.sum()]))
@@ -54,5 +63,7 @@ def validate(
     for each in pending:
         sums += each.cpu().to(torch.float64)
     model.train(was_training)
-    loss_mean, top1, top5 = (sums / max(1, images_seen)).tolist()
+    counted = torch.cat([sums, torch.tensor([images_seen], dtype=torch.float64)])
+    *summed, images_seen = (world or World()).sum(counted).tolist()
+    loss_mean, top1, top5 = (each / max(1, images_seen) for each in summed)
     return {"loss": loss_mean, "top1": top1, "top5": top5}

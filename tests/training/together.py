@@ -1,0 +1,68 @@
+"""Several processes for tests: functions of `together_tasks.py` run in N processes that know each other.
+
+The processes are plain subprocesses with torchrun's variables: what a launcher adds has tests of its own.
+Starting Python and torch is what takes time, so one start serves many tasks.
+"""
+
+import os
+import pickle
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 240
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        return int(found.getsockname()[1])
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """Variables of a process that finds these sources and these tests."""
+    paths = [str(ROOT / "src"), str(ROOT)]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"} | changes
+
+
+def together(size: int, folder: Path, *tasks: tuple[str, dict[str, Any]]) -> list[list[Any]]:
+    """What each task returned in each process: `[task][rank]`.
+
+    Args:
+        size: how many processes.
+        folder: for what they write.
+        tasks: names of functions and their arguments, run one after the other in every process.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    asked = folder / "asked"
+    asked.write_bytes(pickle.dumps(tasks))
+    port = str(free_port())
+    running = []
+    for rank in range(size):
+        variables = {"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank)}
+        meeting = {"MASTER_ADDR": "localhost", "MASTER_PORT": port}
+        words = [
+            sys.executable,
+            "-m",
+            "tests.training.together_tasks",
+            str(asked),
+            str(folder / f"told{rank}"),
+        ]
+        log = (folder / f"log{rank}").open("wb")
+        running.append(
+            subprocess.Popen(words, env=environment(**variables, **meeting), stdout=log, stderr=log)
+        )
+        log.close()
+    try:
+        codes = [each.wait(PATIENCE_S) for each in running]
+    finally:
+        for each in running:
+            each.kill()
+            each.wait()
+    logs = "\n".join((folder / f"log{rank}").read_text()[-3000:] for rank in range(size))
+    assert codes == [0] * size, logs
+    told = [pickle.loads((folder / f"told{rank}").read_bytes()) for rank in range(size)]
+    return [list(each) for each in zip(*told, strict=True)]
