@@ -185,3 +185,10 @@ def test_a_relative_pattern_works(shards, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path / "shards")
     assert Path("train-000.tar").exists()
     assert open_images("wds:*.tar").scan.images == {"train": 24, "val": 6}
+
+
+def test_a_pattern_of_tars_without_the_prefix_says_what_works(shards):
+    with pytest.raises(
+        DataError, match=r"\{000\.\.002\}\.tar: no pattern of tars works without wds: in front"
+    ):
+        open_images(shards[0].removeprefix("wds:"))

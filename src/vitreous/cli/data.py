@@ -23,8 +23,9 @@ class CheckSettings:
     """A look at every image of a data set, and at its splits beside each other.
 
     Args:
-        data: folder of class folders, parquet files or a glob of them, `torch/<name>` of torchvision,
-            or `digits`.
+        data: folder of class folders or a tar of them, parquet files or a glob of them, WebDataset shards as
+            `wds:PATTERN`, a Hugging Face data set as `hf:NAME`, `torch/<name>` of torchvision, or `digits`;
+            several files or patterns may be given.
         strict: warnings count as errors: exit code 3 unless everything is in order.
         loading: how images are read.
     """

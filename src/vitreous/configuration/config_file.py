@@ -19,8 +19,16 @@ from vitreous.recipes.shipped import recipe_names, recipe_text
 SCHEMA_VERSION = 1
 BASE = "based_on"
 # Settings that name something to read; `out` is made, not read, and stays relative to the working directory.
-_READ = ("data", "model", "reference", "pretrained", "distilling.teacher", "guidance.teacher")
-_PATHS = ("pretrained", "distilling.teacher", "guidance.teacher")
+_READ = (
+    "data",
+    "model",
+    "reference",
+    "loading.class_names",
+    "pretrained",
+    "distilling.teacher",
+    "guidance.teacher",
+)
+_PATHS = ("loading.class_names", "pretrained", "distilling.teacher", "guidance.teacher")
 _NOT_A_PATH = ("digits", "cnn")
 
 

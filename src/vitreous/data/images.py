@@ -127,7 +127,8 @@ def open_images(
     """Open a data set, check it, and hand out the splits that are needed.
 
     Args:
-        data: folder of class folders, parquet files (paths, folders or globs), `torch/<name>` or `digits`.
+        data: folder of class folders or tars of them, parquet files (paths, folders or globs), `wds:` and a
+            pattern of shards, `hf:` and a name, `torch/<name>` or `digits`.
         loading: how images are read.
         seed: start of the streams that cut validation and apply `limit`.
         split_file: where a cut validation split is saved, or read back if the file is there.

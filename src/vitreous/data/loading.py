@@ -26,8 +26,8 @@ class Loading:
             several.
         class_names: file with the class names of WebDataset shards by number, a JSON list or one a line;
             by default `classes.json` beside the shards.
-        download: let torchvision fetch a `torch/<name>` set that is not there yet; nothing else uses
-            the network.
+        download: let torchvision fetch a `torch/<name>` set that is not there yet; apart from it only `hf:`
+            names use the network.
     """
 
     path: Literal["auto", "resident", "streaming"] = "auto"

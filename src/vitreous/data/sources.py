@@ -68,6 +68,8 @@ def _not_there(text: str) -> str:
     path = Path(text)
     if path.is_dir():
         return f"{path}: no parquet files in it; several data arguments are parquet files, or name one folder"
+    if path.suffix == ".tar" and any(letter in text for letter in "*?[{"):
+        return f"{text}: no pattern of tars works without wds: in front, which names WebDataset shards"
     if any(letter in text for letter in "*?["):
         return f"{text}: no parquet file matches"
     sets = ("digits", "torch/cifar10", "torch/cifar100", "torch/mnist", "torch/fashionmnist")

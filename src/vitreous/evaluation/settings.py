@@ -63,8 +63,9 @@ class ShowSettings(TrainSettings):
     """A page of images as a training run with these settings would show them to the model.
 
     Args:
-        data: folder of class folders, parquet files or a glob of them, `torch/<name>` of torchvision,
-            or `digits`.
+        data: folder of class folders or a tar of them, parquet files or a glob of them, WebDataset shards as
+            `wds:PATTERN`, a Hugging Face data set as `hf:NAME`, `torch/<name>` of torchvision, or `digits`;
+            several files or patterns may be given.
         out: the page: an `.html` file, or a `.png` picture of it.
     """
 

@@ -84,8 +84,9 @@ class TrainSettings:
     """A training run. `auto` is resolved from data and machine, and printed with its reason.
 
     Args:
-        data: folder of class folders, parquet files or a glob of them, `torch/<name>` of torchvision,
-            or `digits`; several parquet files may be given.
+        data: folder of class folders or a tar of them, parquet files or a glob of them, WebDataset shards as
+            `wds:PATTERN`, a Hugging Face data set as `hf:NAME`, `torch/<name>` of torchvision, or `digits`;
+            several files or patterns may be given.
         model: name from `vitreous models`, a JSON file of a model, or `auto`.
         out: run folder; by default a new one under `runs/`, or the newest unfinished one with equal settings.
         epochs: passes over the training images.

@@ -66,8 +66,9 @@ def train(
     """Train a model on images, or continue a run with the same settings.
 
     Args:
-        data: folder of class folders, parquet files or a glob of them, `torch/<name>` of torchvision, or
-            `digits`.
+        data: folder of class folders or a tar of them, parquet files or a glob of them, WebDataset shards as
+            `wds:PATTERN`, a Hugging Face data set as `hf:NAME`, `torch/<name>` of torchvision, or `digits`;
+            several files or patterns may be given.
         model: catalog name, a model's `config.json`, a config value, or `auto`.
         out: run folder; None for a new one under `runs/`, or the newest unfinished one with equal settings.
         epochs: passes over the training images.
