@@ -63,7 +63,7 @@ def resized_tables(state: Mapping[str, Tensor], before: nn.Module, after: nn.Mod
     """All position tables that two models have under one name, from the one's size to the other's.
 
     Args:
-        state: weights of `before`.
+        state: weights of `before`, or those of its tables that are wanted.
         before: the model they belong to; its shapes alone are read.
         after: the model they are for; likewise.
     """
@@ -75,22 +75,26 @@ def resized_tables(state: Mapping[str, Tensor], before: nn.Module, after: nn.Mod
     return tables
 
 
+def has_table(module: nn.Module) -> bool:
+    """Whether a module holds a position table."""
+    return isinstance(module, GridTableModule | LearnedTableModule | RelativePositionModule)
+
+
 def _tables(
     state: Mapping[str, Tensor], where: str, before: nn.Module, after: nn.Module
 ) -> dict[str, Tensor]:
     """The tables of one module, resized, under their names; empty for a module without."""
     match before, after:
-        case GridTableModule(), GridTableModule():
-            name = f"{where}.weight"
+        case GridTableModule(), GridTableModule() if (name := f"{where}.weight") in state:
             return {name: _resized(state[name], after.size)}
-        case LearnedTableModule(), LearnedTableModule() if before.grid and after.grid:
-            name = f"{where}.weight"
+        case LearnedTableModule(), LearnedTableModule() if (
+            (name := f"{where}.weight") in state and before.grid and after.grid
+        ):
             prefix = state[name].shape[1] - before.grid[0] * before.grid[1]
             features = state[name][:, prefix:].transpose(1, 2).unflatten(2, before.grid)
             table = _resized(features, after.grid).flatten(2).transpose(1, 2)
             return {name: torch.cat((state[name][:, :prefix], table), dim=1)}
-        case RelativePositionModule(), RelativePositionModule():
-            name = f"{where}.table"
+        case RelativePositionModule(), RelativePositionModule() if (name := f"{where}.table") in state:
             features = state[name].T.unflatten(1, _offsets(before.grid))[None]
             return {name: _resized(features, _offsets(after.grid))[0].flatten(1).T}
     return {}

@@ -15,7 +15,7 @@ from vitreous.data.shard_order import shards_for_order
 from vitreous.data.statistics import training_storage
 from vitreous.data.streams import stream_seed
 from vitreous.models.mimetic import start_mimetic
-from vitreous.models.vision_transformer import build
+from vitreous.models.vision_transformer import VisionTransformerModule, build
 from vitreous.training.balance import class_weights
 from vitreous.training.compilation import compiled
 from vitreous.training.distillation import Distillation
@@ -26,6 +26,7 @@ from vitreous.training.network import network_of
 from vitreous.training.objective import EveryPath, Objective
 from vitreous.training.parallel import replicated, synchronize_batch_norm
 from vitreous.training.plan import Plan
+from vitreous.training.progressive import AtTwoSizes, at_two_sizes, small_config, small_first
 from vitreous.training.settings import TrainSettings
 from vitreous.training.step import Forward, TrainStep
 from vitreous.training.teacher import Teacher, read_teacher
@@ -59,22 +60,39 @@ def make_model(plan: Plan, settings: TrainSettings | None = None) -> tuple[nn.Mo
         freeze_before_head(model)
     model.to(plan.device, torch.float64 if plan.precision == "float64" else None)
     network = network_of(plan, model)
+    if rates.progressive_size is not None:
+        network = _with_small_images(plan, model, network, rates.progressive_size)
     return model, compiled(network) if plan.compiled else network
 
 
-def shared(model: nn.Module, forward: Forward, world: World) -> Forward:
+def shared(forward: Forward, world: World) -> Forward:
     """What computes the logits so that gradients, and statistics of norms, are those of the whole batch.
 
     Args:
-        model: of `make_model`; its BatchNorms are exchanged.
-        forward: of `make_model`.
+        forward: of `make_model`; its BatchNorms are exchanged.
         world: the processes that train together; one alone needs nothing.
     """
     if world.alone:
         return forward
-    synchronize_batch_norm(model, world)
     assert isinstance(forward, nn.Module)
+    synchronize_batch_norm(forward, world)
     return replicated(forward)
+
+
+def _with_small_images(
+    plan: Plan, model: VisionTransformerModule, network: nn.Module, shorter: int
+) -> nn.Module:
+    """The network for images of two sizes."""
+    rates = plan.recipe
+    with torch.random.fork_rng(devices=[]):  # these first weights are thrown away
+        small = build(
+            small_config(plan.config, shorter),
+            dropout=rates.dropout,
+            attention_dropout=rates.attention_dropout,
+            drop_path=rates.drop_path,
+        ).to(plan.device, torch.float64 if plan.precision == "float64" else None)
+    tables = at_two_sizes(model, small)
+    return AtTwoSizes(network, network_of(plan, small), full=model, small=small, tables=tables)
 
 
 def make_objective(plan: Plan, data: ImageData, loading: Loading) -> Objective:
@@ -152,6 +170,7 @@ def make_step(
         forward=forward,
         objective=objective,
         world=world,
+        sizes=small_first(plan.recipe, plan.config, plan.total_steps),
     )
 
 

@@ -94,6 +94,10 @@ def _check_guidance(settings: TrainSettings) -> None:
             )
     if guidance.teacher is None:
         return
+    if recipe.progressive_size is not None:
+        raise ConfigError(
+            "guidance.teacher and recipe.progressive_size do not go together: a guide's maps have one size"
+        )
     if not guidance.weight > 0:
         raise ConfigError(f"guidance.weight is {guidance.weight}; above 0 works")
     if guidance.depth < 8 or (guidance.depth - 2) % 6:

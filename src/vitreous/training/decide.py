@@ -22,6 +22,7 @@ from vitreous.training.machine import look_at_machine
 from vitreous.training.multi_label import check_multi_label
 from vitreous.training.objective import Objective
 from vitreous.training.plan import Plan
+from vitreous.training.progressive import check_progressive
 from vitreous.training.settings import TrainSettings
 from vitreous.training.step import Forward
 from vitreous.training.time_budget import fit_steps, measure_step, parse_time
@@ -60,6 +61,7 @@ def decide(settings: TrainSettings, data: ImageData, processes: int = 1) -> Plan
         logger.warning("%s", warning)
     lr = automatic.choose_lr(settings, batch_size, reasons)
     recipe = automatic.choose_recipe(settings.recipe, config, data, reasons)
+    check_progressive(recipe, config)
     steps_per_epoch = images // batch_size
     if settings.time is None:
         epochs = automatic.choose_epochs(settings, images, device, reasons)
@@ -151,6 +153,17 @@ def fit_into_time(
 
     moved = nn.ModuleList([model, objective])
     step_s = measure_step(moved, take_step, train_batches.from_step(0), most_s=0.03 * budget_s, world=world)
+    if plan.recipe.progressive_size is not None:  # these were small images; now the others
+        share, halfway = plan.recipe.progressive_share, round(plan.recipe.progressive_share * 1_000_000)
+        later_s = measure_step(
+            moved,
+            take_step,
+            train_batches.from_step(0),
+            most_s=0.03 * budget_s,
+            first=halfway,
+            world=world,
+        )
+        step_s = share * step_s + (1 - share) * later_s
     validation_s = _measure_validation(plan, model, val_batches, world)
     total_steps = fit_steps(
         budget_s,

@@ -33,6 +33,9 @@ class Recipe:
         lr_moves: when the learning rate changes: at every `step`; at every `epoch`, as in timm's loop; or at
             every `late_epoch`, as in DeiT's, whose first two epochs both have `warmup_lr`.
         lr_per_512: peak learning rate of a batch of 512, which grows with the batch, where `lr` is auto.
+        progressive_size: pixels of the shorter side that images are shrunk to in the first part of training;
+            null for the full size throughout.
+        progressive_share: share of all steps in that first part (0 to 1).
         accumulate: micro-batches of one optimizer step; the batch size counts all of them.
         clip_norm: largest gradient norm, 0 for no clipping.
         label_smoothing: 0 to 1.
@@ -82,6 +85,8 @@ class Recipe:
     cooldown_epochs: float = 0.0
     lr_moves: Literal["step", "epoch", "late_epoch"] = "step"
     lr_per_512: float | None = None
+    progressive_size: int | None = None
+    progressive_share: float = 0.5
     accumulate: int = 1
     clip_norm: float = 1.0
     label_smoothing: float = 0.1

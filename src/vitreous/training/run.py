@@ -159,7 +159,7 @@ class Run:
     ) -> TrainResult:
         world, settings = self.world, self.settings
         model, forward = world.led(lambda: make_model(plan, settings if checkpoint is None else None))
-        forward = shared(model, forward, world)
+        forward = shared(forward, world)
         train_batches = world.led(lambda: make_train_batches(plan, data, self.settings.loading, world))
         val_batches = world.led(lambda: make_val_batches(plan, data, self.settings.loading, world))
         augment = make_augmentation(plan, world)

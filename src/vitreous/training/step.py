@@ -27,6 +27,7 @@ from vitreous.training.checkpoint import Weights
 from vitreous.training.frozen import train_mode
 from vitreous.training.objective import Objective, Shown
 from vitreous.training.optimizer import make_optimizer
+from vitreous.training.progressive import SmallFirst
 from vitreous.training.recipe import Recipe
 from vitreous.training.schedule import make_schedule
 from vitreous.training.world import World
@@ -53,6 +54,7 @@ class TrainStep:
             `torch.compile(model)`; of several processes, what averages gradients over them (`parallel.py`).
         objective: output → loss; None for cross-entropy on the targets.
         world: the processes that train together; None for this one alone.
+        sizes: of the images of each step; None for those that are shown.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class TrainStep:
         forward: Forward | None = None,
         objective: Objective | None = None,
         world: World | None = None,
+        sizes: SmallFirst | None = None,
     ) -> None:
         self.world = world or World()
         self.device = next(model.parameters()).device
@@ -89,6 +92,8 @@ class TrainStep:
         self._recipe = recipe
         drops = recipe.dropout or recipe.attention_dropout or recipe.drop_path
         self._dropout = (self.world.rank,) if drops and self.world.rank else ()
+        self._sizes = sizes
+        self._step = 0
         self._seed = seed
         self._parameters = [each for each in model.parameters() if each.requires_grad] + self._beside
 
@@ -101,6 +106,7 @@ class TrainStep:
             shown: the batch; it divides by `accumulate`.
             step: number of the step, from 0.
         """
+        self._step = step
         self.schedule.set(step)
         torch.manual_seed(stream_seed(self._seed, "dropout", step, *self._dropout))
         train_mode(self.model)
@@ -120,9 +126,10 @@ class TrainStep:
         return torch.stack([total, norm])
 
     def forward_and_backward(self, shown: Shown, *, share: float = 1.0) -> Tensor:
-        """Add the gradients of one micro-batch; returns its loss times `share`."""
+        """Add the gradients of one micro-batch of the newest step; returns its loss times `share`."""
+        images = shown.images if self._sizes is None else self._sizes(shown.images, self._step)
         with self._autocast():
-            output = self._forward(shown.images.to(self._type))
+            output = self._forward(images.to(self._type))
         loss: Tensor = self.objective(output, shown) * share
         self.scaler.scale(loss).backward()
         return loss.detach()

@@ -72,6 +72,7 @@ def measure_step(
     *,
     most_s: float,
     world: World | None = None,
+    first: int = 0,
 ) -> float:
     """Median seconds of a step, from the batch to the moved weights; the model is left as it was.
 
@@ -81,6 +82,7 @@ def measure_step(
         model: the weights that `take_step` moves.
         take_step: (batch, step) → None.
         batches: as `from_step(0)` gives them.
+        first: number of the first step that is taken.
         most_s: about how long to measure; the first two steps (compilation, first allocations) come on top.
         world: the processes that train together; None for this one alone.
     """
@@ -93,7 +95,7 @@ def measure_step(
         if step == 2:
             begin = time.perf_counter()
         start = time.perf_counter()
-        take_step(next(batches), step)
+        take_step(next(batches), first + step)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         if step >= 2:
