@@ -87,7 +87,7 @@ class GuidedObjective(Objective):
         inner, guided = goal
         distance = torch.stack(
             [
-                squared_distance(projection(_wide(each)), towards)
+                squared_distance(projection(each.to(towards.dtype)), towards)
                 for projection, each, towards in zip(self.projections, maps, guided, strict=True)
             ]
         ).sum()
