@@ -275,3 +275,17 @@ def test_a_split_that_alone_went_through_jpeg_is_told(good: Path) -> None:
     assert (
         found.level == "warning" and "val went through JPEG" in found.text and "train did not" in found.text
     )
+
+
+def test_images_with_any_number_of_classes_are_checked_too(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    lines = ["image,labels"]
+    for number in range(12):
+        scene(number).save(tmp_path / "pictures" / f"{number}.png")
+        lines.append(f"{number}.png,{'cat;dog' if number % 4 == 0 else 'cat'}")
+    shutil.copy(tmp_path / "pictures" / "0.png", tmp_path / "pictures" / "again.png")
+    lines.append("again.png,dog")
+    (tmp_path / "pictures" / "labels.csv").write_text("\n".join(lines) + "\n")
+    checked = check_data(tmp_path / "pictures" / "labels.csv")
+    assert checked.counts == {"cat": {"all": 12}, "dog": {"all": 4}}
+    assert "(cat|dog)" in of(checked, "labels").items[0] and "(dog)" in of(checked, "labels").items[0]

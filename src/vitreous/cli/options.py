@@ -19,6 +19,7 @@ from vitreous.configuration.environment import variable
 from vitreous.configuration.fields import construct, is_list, settings_types, takes_nothing
 from vitreous.configuration.layers import Layered, layered
 from vitreous.configuration.typed import wrong
+from vitreous.configuration.unscaled_lr import warn_of_unscaled_lr
 from vitreous.errors import ConfigError
 
 Settings = TypeVar("Settings")
@@ -86,6 +87,7 @@ def parse(verb: Verb[Settings], words: Sequence[str]) -> Parsed[Settings]:
     below = Layered(values={}, sources={})
     if verb.config_files:
         below = layered(verb.name, types, typed.get("config", []))
+        warn_of_unscaled_lr(below, given)
     return Parsed(
         settings=construct(verb.settings, below.values | given),
         sources=below.sources | dict.fromkeys(given, "flag"),

@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from vitreous.configuration.fields import settings_types
 from vitreous.configuration.layers import layered
+from vitreous.configuration.unscaled_lr import warn_of_unscaled_lr
 from vitreous.errors import ConfigError
 
 P = ParamSpec("P")
@@ -60,10 +61,11 @@ def filled(given: Mapping[str, Any], verb: str, settings: type) -> dict[str, Any
             raise ConfigError(f"give either settings or config to {verb}, not both")
         return own
     paths = [config] if isinstance(config, str | os.PathLike) else config
-    below = layered(verb, settings_types(settings), [os.fspath(each) for each in paths]).values
+    below = layered(verb, settings_types(settings), [os.fspath(each) for each in paths])
+    warn_of_unscaled_lr(below, own)
     plain: dict[str, Any] = {}
     sections: dict[str, dict[str, Any]] = {}
-    for key, value in below.items():
+    for key, value in below.values.items():
         section, _, name = key.rpartition(".")
         (sections.setdefault(section, {}) if section else plain)[name] = value
     for section, values in sections.items():

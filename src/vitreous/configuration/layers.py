@@ -23,10 +23,12 @@ class Layered:
     Args:
         values: in their types, under dotted names; what nobody set is absent.
         sources: for each of them `recipe NAME`, the file, or the environment variable.
+        lr_batch: the batch size that stood where `lr` was set.
     """
 
     values: dict[str, Any]
     sources: dict[str, str]
+    lr_batch: Any = None
 
 
 def layered(
@@ -48,13 +50,16 @@ def layered(
     """
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
+    lr_batch = None
     for named in sorted(config, key=lambda named: not is_recipe(named)):
         for layer in read_layers(named, types):
             values |= layer.values
             sources |= dict.fromkeys(layer.values, layer.source)
+            if "lr" in layer.values:
+                lr_batch = values.get("batch_size")
     found = read_environment(verb, types, os.environ if environment is None else environment)
     for key, value in found.items():
         name = variable(verb, key)
         values[key] = typed(value, types[key], f"environment variable {name}")
         sources[key] = name
-    return Layered(values=values, sources=sources)
+    return Layered(values=values, sources=sources, lr_batch=lr_batch)

@@ -8,6 +8,7 @@ from vitreous.data.class_map import shifted_numbers
 from vitreous.data.examine import Examined
 from vitreous.data.findings import ERROR, OK, WARNING, Finding, counted, some
 from vitreous.data.label_agreement import agreement
+from vitreous.data.labels import images_by_class, is_multi_label
 
 UNBALANCED = 3.0
 """Images of the largest class over the smallest from which a model tends to forget the smallest."""
@@ -19,7 +20,7 @@ def class_counts(splits: Mapping[str, Examined]) -> dict[str, dict[str, int]]:
     """Images by class name and split, the classes of the first split first, in its order."""
     table: dict[str, dict[str, int]] = {}
     for split, each in splits.items():
-        counts = np.bincount(each.labels, minlength=len(each.records.names))
+        counts = images_by_class(each.labels, len(each.records.names))
         for name, count in zip(each.records.names, counts.tolist(), strict=True):
             table.setdefault(name, dict.fromkeys(splits, 0))[split] += count
     return table
@@ -79,7 +80,9 @@ def check_class_maps(splits: Mapping[str, Examined], *, allow_missing: bool = Fa
 
 
 def _same_meaning(first: Examined, each: Examined) -> list[Finding]:
-    """A permutation of ids shows in the pictures."""
+    """A permutation of ids shows in the pictures, where each has one class."""
+    if is_multi_label(first.labels) or is_multi_label(each.labels):
+        return []
     place = {name: at for at, name in enumerate(first.records.names)}
     labels = np.array([place.get(name, -1) for name in each.records.names])[each.labels]
     rows = each.rows[labels[each.rows] >= 0]
@@ -123,7 +126,7 @@ def _alike(names: list[str]) -> list[str]:
 def check_balance(splits: Mapping[str, Examined]) -> Finding:
     """Images of the largest class over the smallest, in the first split."""
     split, first = next(iter(splits.items()))
-    counts = np.bincount(first.labels, minlength=len(first.records.names))
+    counts = images_by_class(first.labels, len(first.records.names))
     names = np.array(first.records.names)[counts > 0]
     counts = counts[counts > 0]
     least, most = int(counts.argmin()), int(counts.argmax())

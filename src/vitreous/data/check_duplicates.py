@@ -27,12 +27,7 @@ class _Pool:
         self.row = np.concatenate([each.rows for each in self.splits])
         self.digest = np.concatenate([each.digest[each.rows] for each in self.splits])
         self.textured = np.concatenate([each.deviation[each.rows] >= FLATTEST for each in self.splits])
-        names = sorted({name for each in self.splits for name in each.records.names})
-        place = {name: at for at, name in enumerate(names)}
-        self.label = np.concatenate(
-            [np.array([place[name] for name in each.records.names])[each.labels[each.rows]]
-             for each in self.splits]
-        )  # fmt: skip
+        self.label = np.array([each.class_of(row) for each in self.splits for row in each.rows])
 
     def where(self, at: int) -> str:
         return self.splits[int(self.split[at])].where(int(self.row[at]))

@@ -54,7 +54,8 @@ def translate(
     if unknown.any():
         strange = sorted(records.names[at] for at in np.flatnonzero(unknown))
         some = ", ".join(f"'{name}'" for name in strange[:5]) + (" …" if len(strange) > 5 else "")
-        present = {records.names[at] for at in np.unique(records.labels[rows])}
+        counts = images_by_class(records.labels[rows], len(records.names))
+        present = {name for name, count in zip(records.names, counts, strict=True) if count}
         near = shifted_numbers(present, class_map) or did_you_mean(strange[0], class_map)
         raise DataError(
             f"{what}: the {split} split has {'class' if len(strange) == 1 else 'classes'} {some}, "

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from vitreous.data.decode import upright, why_unreadable
+from vitreous.data.labels import spelled
 from vitreous.data.records import Records
 from vitreous.data.threads import in_threads
 
@@ -73,7 +74,7 @@ class Examined:
 
     @property
     def labels(self) -> np.ndarray:
-        """Class of each image, as a position in the records' names."""
+        """Class of each image, or one row of zeros and ones an image, over the records' names."""
         return self.records.labels
 
     def where(self, row: int) -> str:
@@ -81,8 +82,8 @@ class Examined:
         return self.records.where(int(row))
 
     def class_of(self, row: int) -> str:
-        """Class name of an image."""
-        return self.records.names[int(self.labels[row])]
+        """Class name of an image, or several."""
+        return spelled(self.labels, self.records.names, row)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from vitreous.data.loading import Loading
 from vitreous.data.records import Records, Source
 from vitreous.data.scan import COLOUR, UNREADABLE, Findings, Scan, look, refuse_unreadable, spread, to_look_at
 from vitreous.data.sources import find_source
+from vitreous.data.val_is_test import refuse_test_as_val
 from vitreous.errors import DataError
 
 logger = logging.getLogger("vitreous")
@@ -145,6 +146,8 @@ def open_images(
     source = find_source(given, loading)
     what = " ".join(given)
     parts = _named_parts(source, need, classes, split_file)
+    if "val" in need and classes is None:
+        refuse_test_as_val(parts, what)
     labels_from = parts.get("train") or next(iter(parts.values()))
     class_map = tuple(classes) if classes is not None else make_class_map(labels_from, what)
     chosen = _rows(parts, what, need, loading, seed, split_file, enforce=classes is not None)

@@ -50,10 +50,12 @@ def agreement(
     """
     from scipy.optimize import linear_sum_assignment
 
-    sums = np.zeros((classes, features.shape[1]))
-    np.add.at(sums, labels, features)
     counts = np.bincount(labels, minlength=classes)
-    means = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
+    present = np.flatnonzero(counts)
+    starts = np.cumsum(counts)[present] - counts[present]
+    means = np.zeros((classes, features.shape[1]), np.float32)
+    by_class = features[np.argsort(labels, kind="stable")]
+    means[present] = np.add.reduceat(by_class, starts, axis=0) / counts[present, None]
     # |x − m|² without |x|², which is the same for all classes
     far = (means**2).sum(1) - 2 * other @ means.T
     far[:, counts == 0] = np.inf

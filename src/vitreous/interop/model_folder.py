@@ -11,6 +11,7 @@ or not at all: it is written beside its place, synced, and renamed.
 """
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,9 @@ WEIGHTS, CONFIG, LABELS, PREPROCESS, CARD = FILES = (
     "preprocess.json",
     "README.md",
 )
+MEASURED_WITH = "measured_with"
+"""Key of `preprocess.json`: a copy of the values that the model's accuracy was measured with."""
+logger = logging.getLogger("vitreous")
 PICKLES = {".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".tar"}
 
 
@@ -91,7 +95,8 @@ def save_model(
     _write(draft / CONFIG, _as_text(to_json(config)))
     names = {"multi_label": True, "classes": list(classes)} if multi_label else list(classes)
     _write(draft / LABELS, _as_text(names))
-    _write(draft / PREPROCESS, _as_text(preprocessing.to_json()))
+    prepared = preprocessing.to_json()
+    _write(draft / PREPROCESS, _as_text(prepared | ({MEASURED_WITH: prepared} if metrics else {})))
     _write(draft / CARD, card)
     _sync(draft / WEIGHTS)
     _sync(draft)
@@ -133,8 +138,10 @@ def load(path: Path | str, *, device: str | torch.device = "cpu") -> Classifier:
             f"{folder / LABELS}: {len(classes)} class names do not fit a model with {config.classes} outputs"
         )
     try:
-        preprocessing = Preprocessing.from_json(_json(folder / PREPROCESS))
-    except (KeyError, TypeError, ValueError) as error:
+        prepared = _json(folder / PREPROCESS)
+        measured_with = prepared.pop(MEASURED_WITH, None)
+        preprocessing = Preprocessing.from_json(prepared)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{folder / PREPROCESS} does not describe a preprocessing: {error}") from error
     given = (preprocessing.channels, preprocessing.height, preprocessing.width)
     taken = (config.image.channels, config.image.height, config.image.width)
@@ -142,10 +149,24 @@ def load(path: Path | str, *, device: str | torch.device = "cpu") -> Classifier:
         raise ConfigError(
             f"{folder / PREPROCESS}: images of {_times(given)}, but the model takes {_times(taken)}"
         )
+    _compare_preprocessing(folder / PREPROCESS, measured_with, preprocessing.to_json())
     classifier = Classifier(
         model, classes=tuple(classes), preprocessing=preprocessing, multi_label=multi_label
     )
     return classifier.to(device).eval()
+
+
+def _compare_preprocessing(file: Path, before: Any, now: dict[str, Any]) -> None:
+    """Say so where the model's numbers were measured with another preprocessing than it has now."""
+    if not isinstance(before, dict):
+        return
+    now = json.loads(_as_text(now))  # tuples as lists, as the file has them
+    changed = [f"{key} was {before.get(key)} and is {now[key]}" for key in now if before.get(key) != now[key]]
+    if changed:
+        logger.warning(
+            "%s was changed after the model was measured (%s): its accuracy is another one now",
+            file, ", ".join(changed),
+        )  # fmt: skip
 
 
 def _model_folder(path: Path) -> Path:

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from vitreous.analysis.cost import cost
+from vitreous.data.batches import Batches
 from vitreous.data.images import ImageData, open_images
 from vitreous.errors import ConfigError, ResumeMismatch
 from vitreous.interop.model_folder import save_model
@@ -33,6 +34,8 @@ from vitreous.training.balance import balance_table
 from vitreous.training.checkpoint import Checkpoint, load_newest, remove_unfinished
 from vitreous.training.decide import decide, fit_into_time
 from vitreous.training.environment import describe_environment
+from vitreous.training.guard_data import guard_data
+from vitreous.training.guards import ema_left_behind, guard_length, guard_plan
 from vitreous.training.guide import find_guide, guided
 from vitreous.training.interruption import Interruption
 from vitreous.training.loop import Loop
@@ -162,6 +165,8 @@ class Run:
         forward = shared(forward, world)
         train_batches = world.led(lambda: make_train_batches(plan, data, self.settings.loading, world))
         val_batches = world.led(lambda: make_val_batches(plan, data, self.settings.loading, world))
+        if checkpoint is None and world.first:
+            self._guard(plan, data, train_batches, val_batches)
         augment = make_augmentation(plan, world)
         objective = world.led(lambda: make_objective(plan, data, self.settings.loading))
         guide, earlier_s = world.led(
@@ -184,6 +189,8 @@ class Run:
                 world,
             )
             plan = dataclasses.replace(world.from_first(plan), device=plan.device)
+            if checkpoint is None and world.first:
+                self._guard_length(plan)
         if checkpoint is None and world.first:
             self._write_down(plan, data)
         loop = Loop(
@@ -213,6 +220,26 @@ class Run:
                 "with; put them back, or start over with --fresh"
             )
         return dataclasses.replace(plan, taught_by=objective.taught_by)
+
+    def _guard(self, plan: Plan, data: ImageData, train: Batches, val: Batches) -> None:
+        """Warn of what would train without a word and be wrong."""
+        scan = data.scan
+        for sentence in (
+            *guard_plan(
+                self.settings,
+                plan,
+                parameters=cost(plan.config).parameters,
+                image_side=min(scan.heights[1], scan.widths[1]),
+            ),
+            *guard_data(data, train, val),
+        ):
+            logger.warning("%s", sentence)
+        if plan.total_steps:
+            self._guard_length(plan)
+
+    def _guard_length(self, plan: Plan) -> None:
+        for sentence in guard_length(plan):
+            logger.warning("%s", sentence)
 
     def _write_down(self, plan: Plan, data: ImageData) -> None:
         """Everything decided, to the folder and to the reader."""
@@ -261,6 +288,8 @@ class Run:
         picture = draw_curves(
             folder.path, f"{plan.config.name}: {100 * measured['top1']:.2f} % on validation images"
         )
+        if behind := ema_left_behind(loop.latest):
+            logger.warning("%s", behind)
         wall_s = loop.wall_before + time.perf_counter() - self.begun
         logger.info("%s", best_last_table(loop.best, loop.latest, loop.step, plan, wall_s))
         logger.info("model    %s", model_dir)
