@@ -19,6 +19,7 @@ ALLOWED = {
 }
 ALLOWED["training"] = {*ALLOWED}
 ALLOWED["evaluation"] = {*ALLOWED}
+ALLOWED["runs"] = {*ALLOWED}
 ALLOWED["cli"] = {*ALLOWED}
 OUTSIDE = {"parts": {"torch", "jaxtyping"}, "models": {"torch", "jaxtyping"}}
 

@@ -20,6 +20,7 @@ FUNCTIONS = [
     "fold",
     "list_models",
     "load",
+    "plan_run",
     "predict",
     "show_data",
     "train",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vitreous.models.fold import fold
     from vitreous.models.turns import with_turns
     from vitreous.models.vision_transformer import build
+    from vitreous.runs.dry_run import plan_run
     from vitreous.training.train import train
 
     __version__: str
@@ -46,6 +47,7 @@ _HOMES = {
     "fold": "vitreous.models.fold",
     "list_models": "vitreous.models.catalog",
     "load": "vitreous.interop.model_folder",
+    "plan_run": "vitreous.runs.dry_run",
     "predict": "vitreous.evaluation.prediction",
     "show_data": "vitreous.evaluation.data_page",
     "train": "vitreous.training.train",
@@ -70,6 +72,7 @@ __all__ = [
     "fold",
     "list_models",
     "load",
+    "plan_run",
     "predict",
     "show_data",
     "train",

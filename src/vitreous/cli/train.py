@@ -1,7 +1,9 @@
-"""`vitreous train`: settings in, the path of the trained model out."""
+"""`vitreous train`: settings in, the path of the trained model out; or a plan, or a set of seeds."""
 
+import dataclasses
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from vitreous.cli.options import Verb, parse
 from vitreous.cli.printed_config import as_json, as_yaml
@@ -9,9 +11,24 @@ from vitreous.errors import ConfigError
 from vitreous.training.processes import this_process
 from vitreous.training.settings import TrainSettings
 
+
+@dataclass(frozen=True, kw_only=True)
+class TrainCommand(TrainSettings):
+    """A training run, a set of them, or only the plan of one.
+
+    Args:
+        dry_run: train nothing; tell what would be done, how long it takes, and what memory and disk it needs.
+        seeds: train once with each seed, `0..4` or `0,3,7`, into OUT/seed-0 and so on, and report mean and
+            standard deviation.
+    """
+
+    dry_run: bool = False
+    seeds: str | None = None
+
+
 VERB = Verb(
     name="train",
-    settings=TrainSettings,
+    settings=TrainCommand,
     example="vitreous train --data FOLDER --model eit_tiny --epochs 20",
     config_files=True,
 )
@@ -28,9 +45,18 @@ def run(words: Sequence[str]) -> int:
             "train needs images: --data FOLDER with a folder for each class inside; "
             "for example: vitreous train --data flowers, or --data digits to try it out"
         )
+    names = [field.name for field in dataclasses.fields(TrainSettings)]
+    settings = TrainSettings(**{name: getattr(asked.settings, name) for name in names})
+    if asked.settings.dry_run:
+        from vitreous.cli.told_dry_run import tell
+        from vitreous.runs.dry_run import plan_run
+
+        planned = plan_run(settings=settings)
+        print(json.dumps(planned.to_json())) if asked.as_json else tell(planned)
+        return 0 if planned.prospect.error is None else planned.prospect.error.exit_code
     from vitreous.training.train import train
 
-    result = train(settings=asked.settings)
+    result = train(settings=settings)
     if not this_process().first:  # of several processes the first one tells
         return 0
     if asked.as_json:

@@ -164,7 +164,7 @@ def fit_into_time(
             world=world,
         )
         step_s = share * step_s + (1 - share) * later_s
-    validation_s = _measure_validation(plan, model, val_batches, world)
+    validation_s = measure_validation(plan, model, val_batches, world)
     total_steps = fit_steps(
         budget_s,
         spent_s=time.perf_counter() - begun,
@@ -186,7 +186,7 @@ def fit_into_time(
     return dataclasses.replace(plan, total_steps=total_steps, recipe=recipe, reasons=reasons.sentences)
 
 
-def _measure_validation(plan: Plan, model: nn.Module, batches: Batches, world: World | None) -> float:
+def measure_validation(plan: Plan, model: nn.Module, batches: Batches, world: World | None) -> float:
     """About how long one validation takes, of the weights and their average."""
     count = min(3, batches.steps_per_epoch)
     for most in (1, count):  # the first pass warms up

@@ -151,6 +151,21 @@ def place_of(settings: TrainSettings) -> Path:
     return earlier or _new_path(settings)
 
 
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a run belongs.
+
+    Args:
+        path: its folder.
+        continuing: whether the run is there already.
+        aside: new name of the run that `fresh` moves away, None where none is moved.
+    """
+
+    path: Path
+    continuing: bool = False
+    aside: Path | None = None
+
+
 def open_run_folder(settings: TrainSettings) -> RunFolder:
     """The folder that this run belongs into: the one it was started in, or a new one.
 
@@ -158,34 +173,55 @@ def open_run_folder(settings: TrainSettings) -> RunFolder:
         ConfigError: `out` holds something else, or another process is training there.
         ResumeMismatch: `out` holds a run with other settings; the message lists them.
     """
+    place = find_place(settings)
+    if place.aside is not None:
+        with _lock(place.path):  # not under the feet of a process that trains there
+            place.path.rename(place.aside)
+        logger.info("--fresh: the earlier run is now %s", place.aside)
+    if place.continuing and settings.out is None:
+        logger.info("continuing the newest unfinished run with these settings: %s", place.path)
+    return RunFolder(place.path, settings, continuing=place.continuing)
+
+
+def find_place(settings: TrainSettings) -> Place:
+    """What `open_run_folder` will open; nothing is touched.
+
+    Raises:
+        ConfigError: `out` holds something else.
+        ResumeMismatch: `out` holds a run with other settings; the message lists them.
+    """
     path = place_of(settings)
     if settings.out is None:
-        continuing = path.exists()
-        if continuing:
-            logger.info("continuing the newest unfinished run with these settings: %s", path)
-        return RunFolder(path, settings, continuing=continuing)
+        return Place(path, continuing=path.exists())
     if path.exists() and not path.is_dir():
         raise ConfigError(f"--out {path} is a file; give a folder, or a name that does not exist yet")
     if not path.exists() or all(each.name == ".lock" for each in path.iterdir()):
-        return RunFolder(path, settings, continuing=False)
+        return Place(path)
     if not (path / INPUT).exists():
         raise ConfigError(
             f"--out {path} holds something that is not a vitreous run ({_some_names(path)}); "
             "give a name that does not exist yet"
         )
     if settings.fresh:
-        with _lock(path):  # not under the feet of a process that trains there
-            aside = path.with_name(f"{path.name}.{datetime.now():%y%m%d-%H%M%S}")
-            path.rename(aside)
-        logger.info("--fresh: the earlier run is now %s", aside)
-        return RunFolder(path, settings, continuing=False)
+        return Place(path, aside=path.with_name(f"{path.name}.{datetime.now():%y%m%d-%H%M%S}"))
     changed = list(differences(path, settings))
     if changed:
         raise ResumeMismatch(
             f"{path} belongs to a run with other settings ({'; '.join(changed)}); repeat its command to "
             "continue it, give another --out, or --fresh to start over and keep the old folder aside"
         )
-    return RunFolder(path, settings, continuing=True)
+    return Place(path, continuing=True)
+
+
+def in_use(path: Path) -> bool:
+    """Whether a process is training in a folder right now."""
+    if not (path / ".lock").exists():
+        return False
+    try:
+        _lock(path).close()
+    except (ConfigError, OSError):
+        return True
+    return False
 
 
 def differences(path: Path, settings: TrainSettings) -> Iterator[str]:

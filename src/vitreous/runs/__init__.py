@@ -1,0 +1,1 @@
+"""Runs as a whole: planned without training, as a set of seeds, listed, compared, replayed."""
