@@ -251,6 +251,6 @@ def test_every_verb_has_a_help_with_an_example(verb: str, capsys: pytest.Capture
 
 
 def test_the_defaults_of_a_verb_are_those_of_its_dataclass(tmp_path: Path) -> None:
-    assert parse(train_verb.VERB, []).settings == TrainSettings()
+    assert parse(train_verb.VERB, []).settings == train_verb.TrainCommand()
     path = written(tmp_path, yaml.safe_dump({}))
-    assert parse(train_verb.VERB, ["-c", path]).settings == TrainSettings()
+    assert parse(train_verb.VERB, ["-c", path]).settings == train_verb.TrainCommand()

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vitreous.cli.options import Verb, parse
+from vitreous.cli.options import Parsed, Verb, parse
 from vitreous.cli.printed_config import as_json, as_yaml
 from vitreous.errors import ConfigError
 from vitreous.training.processes import this_process
@@ -37,16 +37,17 @@ VERB = Verb(
 def run(words: Sequence[str]) -> int:
     """Parse, train, print."""
     asked = parse(VERB, words)
+    names = [field.name for field in dataclasses.fields(TrainSettings)]
+    settings = TrainSettings(**{name: getattr(asked.settings, name) for name in names})
     if asked.print_config:
-        print(as_json(asked) if asked.as_json else as_yaml(asked), end="")
+        shown = Parsed(**{**vars(asked), "settings": settings})  # a file for Python's `train` too
+        print(as_json(shown) if asked.as_json else as_yaml(shown), end="")
         return 0
     if not asked.settings.data:
         raise ConfigError(
             "train needs images: --data FOLDER with a folder for each class inside; "
             "for example: vitreous train --data flowers, or --data digits to try it out"
         )
-    names = [field.name for field in dataclasses.fields(TrainSettings)]
-    settings = TrainSettings(**{name: getattr(asked.settings, name) for name in names})
     if asked.settings.dry_run:
         from vitreous.cli.told_dry_run import tell
         from vitreous.runs.dry_run import plan_run
