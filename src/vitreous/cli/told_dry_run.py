@@ -34,7 +34,7 @@ def tell(planned: DryRun) -> None:
         (
             "time",
             f"{clock(planned.eta_s)} for {planned.steps_left:,} of {plan.total_steps:,} steps, "
-            f"validation included{', compilation not' if plan.compiled else ''}",
+            f"validation included{f'; not counted: {planned.not_counted}' if planned.not_counted else ''}",
         ),
         ("memory", f"{in_words(memory.counted)} counted: {_kinds(planned)}"),
         (
