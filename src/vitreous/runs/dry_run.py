@@ -111,6 +111,8 @@ class DryRun:
         """What a run of this plan does beside what was measured, as a sentence; empty for nothing."""
         if self.plan.guidance.teacher is not None:
             return "the guide: its training comes first, and following it makes steps longer"
+        if self.plan.recipe.progressive_size is not None:
+            return "that the first part has smaller images, which go faster"
         return "compilation, about a minute" if self.plan.compiled else ""
 
     def __repr__(self) -> str:
@@ -200,12 +202,15 @@ def _measured(settings: TrainSettings, plan: Plan, data: ImageData, prospect: Pr
     train = make_train_batches(plan, data, settings.loading)
     val = make_val_batches(plan, data, settings.loading)
     augment, objective = make_augmentation(plan), make_objective(plan, data, settings.loading)
-    trainee = make_step(_with_length(plan, 1_000_000), model, forward, objective)
+    long = _with_length(plan, 1_000_000)
+    trainee = make_step(long, model, forward, objective)
+    recipe = plan.recipe
+    whole = 0 if recipe.progressive_size is None else round(recipe.progressive_share * long.total_steps)
     with peak_of(device) as peak:
         batches = (objective.show(each, augment, step) for step, each in enumerate(train.from_step(0)))
-        first, step_s = _steps(trainee, batches)
+        first, step_s = _steps(trainee, batches, whole)
         validation_s = measure_validation(plan, model, val, None)
-    memory = memory_use(trainee, first, plan.recipe.accumulate, peak)
+    memory = memory_use(trainee, first, recipe.accumulate, peak)
     median_s = statistics.median(step_s)
     if not plan.total_steps:
         assert settings.time is not None
@@ -247,14 +252,20 @@ def _measured(settings: TrainSettings, plan: Plan, data: ImageData, prospect: Pr
     )
 
 
-def _steps(trainee: TrainStep, batches: Iterator[Shown]) -> tuple[Shown, tuple[float, ...]]:
-    """The first batch, and the seconds of each timed step, its batch and augmentation included."""
+def _steps(trainee: TrainStep, batches: Iterator[Shown], number: int) -> tuple[Shown, tuple[float, ...]]:
+    """The first batch, and the seconds of each timed step, its batch and augmentation included.
+
+    Args:
+        trainee: moves its weights.
+        batches: from the first.
+        number: of the first step, where images have their full size.
+    """
     times: list[float] = []
     first: Shown | None = None
     for step in range(WARM_UP + TIMED):
         start = time.perf_counter()
         shown = next(batches)
-        measured = trainee.backward(shown, step)
+        measured = trainee.backward(shown, number + step)
         trainee.update()
         measured.tolist()  # waits for a GPU
         times.append(time.perf_counter() - start)
@@ -301,4 +312,3 @@ def pictures_folder(settings: TrainSettings) -> Path:
     except OSError as error:
         raise ConfigError(f"{folder} cannot be written: {error.strerror}; give another --out") from None
     return folder
-
