@@ -1,4 +1,4 @@
-"""The settings that a call with the arguments of `vitreous.train` means, config files and environment included."""
+"""The settings that a call with the arguments of `vitreous.train` means, config and environment included."""
 
 import inspect
 from typing import Any

@@ -1,4 +1,4 @@
-"""Plan before you pay: all that a training run would do and cost, measured on seven steps that are thrown away.
+"""Plan before you pay: what a training run would do and cost, from seven steps that are thrown away.
 
     data and scan → every `auto` resolved → model, batches → 2 steps to warm up, 5 timed, 3 validation batches
 

@@ -1,4 +1,4 @@
-"""The pictures of a dry run: the first batch as the model sees it, and the learning rate; the latter as text too."""
+"""Pictures of a dry run: the first batch as the model sees it, and the learning rate, also as text."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,7 +50,8 @@ def _named(target: Tensor, classes: Sequence[str]) -> tuple[str, ...]:
         return (shorten(classes[int(target)], 20),)
     target = target[: len(classes)]  # a teacher's answer may stand behind the labels
     values, places = target.topk(min(2, len(classes)))
-    named = [(shorten(classes[place], 14), share) for share, place in zip(values.tolist(), places.tolist())]
+    pairs = zip(values.tolist(), places.tolist(), strict=True)
+    named = [(shorten(classes[place], 14), share) for share, place in pairs]
     return tuple(
         name if share > 0.995 else f"{100 * share:.0f} % {name}" for name, share in named if share > 0.005
     )
