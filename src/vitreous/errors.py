@@ -12,6 +12,8 @@ class VitreousError(Exception):
     """Base of every error that vitreous raises on purpose."""
 
     exit_code = 1
+    told = False
+    """Whether another process, whose error it is, tells it."""
 
 
 class ConfigError(VitreousError, ValueError):

@@ -106,7 +106,7 @@ def _ending(error: BaseException) -> tuple[str, int]:
 def _is_ours(error: BaseException) -> bool:
     """Whether this process tells an error: of several processes the first one tells what is true of all."""
     alike = (ConfigError, DivergedError, StoppedError, KeyboardInterrupt)
-    return _speaks() or not isinstance(error, alike)
+    return _speaks() or not (isinstance(error, alike) or getattr(error, "told", False))
 
 
 def _speaks() -> bool:

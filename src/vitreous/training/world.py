@@ -125,6 +125,8 @@ class World:
     def _answer(self, answer: tuple[T | None, Exception | None]) -> T:
         result, error = self.from_first(answer)
         if error is not None:
+            if isinstance(error, VitreousError) and not self.first:
+                error.told = True
             raise error
         return result  # type: ignore[return-value]
 
