@@ -41,6 +41,7 @@ from vitreous.training.assemble import (
 )
 from vitreous.training.check_settings import check_settings
 from vitreous.training.decide import decide, measure_validation
+from vitreous.training.guide import guided, untrained_guide
 from vitreous.training.objective import Shown
 from vitreous.training.plan import Plan
 from vitreous.training.processes import Process
@@ -110,7 +111,7 @@ class DryRun:
     def not_counted(self) -> str:
         """What a run of this plan does beside what was measured, as a sentence; empty for nothing."""
         if self.plan.guidance.teacher is not None:
-            return "the guide: its training comes first, and following it makes steps longer"
+            return "the training of the guide, which comes first"
         if self.plan.recipe.progressive_size is not None:
             return "that the first part has smaller images, which go faster"
         return "compilation, about a minute" if self.plan.compiled else ""
@@ -202,6 +203,8 @@ def _measured(settings: TrainSettings, plan: Plan, data: ImageData, prospect: Pr
     train = make_train_batches(plan, data, settings.loading)
     val = make_val_batches(plan, data, settings.loading)
     augment, objective = make_augmentation(plan), make_objective(plan, data, settings.loading)
+    if plan.guidance.teacher is not None:
+        objective = guided(plan, objective, untrained_guide(plan))
     long = _with_length(plan, 1_000_000)
     trainee = make_step(long, model, forward, objective)
     recipe = plan.recipe

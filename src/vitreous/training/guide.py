@@ -121,11 +121,7 @@ def _train(
     remove_unfinished(folder / "checkpoints")
     checkpoint = load_newest(folder / "checkpoints")
     own = plan_of_guide(plan) if checkpoint is None else Plan.from_json(checkpoint.state["plan"])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream_seed(plan.seed, "guide"))
-        model = SmallResNet(
-            channels=own.preprocessing.channels, classes=len(plan.classes), depth=plan.guidance.depth
-        ).to(plan.device)
+    model = _fresh(plan)
     train, val = (make(own, data, settings.loading) for make in (make_train_batches, make_val_batches))
     augment, objective = make_augmentation(own), Objective().to(plan.device)
     if own.total_steps == 0:
@@ -165,6 +161,22 @@ def _train(
     _write(folder, loop, plan.guidance, wall_s)
     logger.info("the guide knows %.2f %% of the validation images", 100 * loop.best["top1"])
     return loop.wall_before
+
+
+def untrained_guide(plan: Plan) -> Guide:
+    """A guide that knows nothing yet, for measuring what a step costs."""
+    return Guide(
+        _fresh(plan), plan_of_guide(plan).preprocessing, plan.preprocessing, precision=plan.precision
+    )
+
+
+def _fresh(plan: Plan) -> SmallResNet:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream_seed(plan.seed, "guide"))
+        model = SmallResNet(
+            channels=plan.preprocessing.channels, classes=len(plan.classes), depth=plan.guidance.depth
+        )
+    return model.to(plan.device)
 
 
 def plan_of_guide(plan: Plan) -> Plan:
