@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from sklearn.metrics import f1_score
 from torch import nn
 
 from vitreous.data.batch import Batch
@@ -25,6 +26,8 @@ def test_loss_and_top_k_are_those_of_the_formula_over_all_images(classes: int):
     assert found["loss"] == pytest.approx(float(nn.functional.cross_entropy(logits, labels)), rel=1e-5)
     assert found["top1"] == pytest.approx(float((ranks == 0).double().mean()))
     assert found["top5"] == pytest.approx(float((ranks < 5).double().mean()))
+    f1 = f1_score(labels, logits.argmax(1), average="macro")
+    assert found["f1_macro"] == pytest.approx(f1)
     assert model.training
 
 

@@ -17,7 +17,7 @@ from vitreous.errors import ConfigError, did_you_mean
 from vitreous.training.plan import Plan
 from vitreous.training.settings import Stopping
 
-METRICS = ("auto", "val/top1", "val/top5", "val/loss")
+METRICS = ("auto", "val/top1", "val/top5", "val/f1_macro", "val/loss")
 SMALLER_IS_BETTER = ("loss",)
 Found = Mapping[str, float]
 

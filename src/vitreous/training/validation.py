@@ -1,8 +1,9 @@
 """Exact validation: every image once, in order, the last partial batch included.
 
 Loss is plain cross-entropy (no smoothing), so that runs with different recipes compare. Top-k counts a hit
-when the true class is among the k largest logits; k is clipped to the number of classes. All are fractions
-from 0 to 1.
+when the true class is among the k largest logits; k is clipped to the number of classes. Macro F1 is the mean
+over the classes that occur or are answered of 2 · hits / (images of the class + answers of the class). All
+are fractions from 0 to 1.
 
 Of several processes each measures its share and the sums are added up, in float64: every image counts once,
 also where they do not divide. A share may be empty; the model then runs on an image that does not count,
@@ -32,7 +33,7 @@ def validate(
     precision: str = "float32",
     world: World | None = None,
 ) -> dict[str, float]:
-    """`loss`, `top1` and `top5` over all batches.
+    """`loss`, `top1`, `top5` and `f1_macro` over all batches.
 
     Args:
         model: (batch, channels, height, width) -> (batch, classes).
@@ -47,7 +48,6 @@ def validate(
         autocast = torch.autocast(device.type, TYPES[precision])
     was_training = model.training
     model.eval()
-    sums = torch.zeros(3, dtype=torch.float64)
     images_seen = 0.0
     pending: list[Tensor] = []  # read at the end, so that a GPU is never waited for in between
     dtype = torch.float64 if precision == "float64" else torch.float32
@@ -56,14 +56,24 @@ def validate(
         with autocast:
             logits = model(preprocessing.normalize(shown).to(dtype))
         logits = logits[: len(labels)].to(dtype)
-        nearest = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
+        near = logits.topk(min(5, logits.shape[1]), dim=1).indices
+        answers, nearest = near[:, 0], near == labels[:, None]
         loss = F.cross_entropy(logits, labels, reduction="sum")
-        pending.append(torch.stack([loss, nearest[:, 0].sum(), nearest.sum()]))
+        by_class = logits.new_zeros(3, logits.shape[1])  # hits, images, answers
+        by_class[0].index_add_(0, labels, nearest[:, 0].to(dtype))
+        by_class[1].index_add_(0, labels, torch.ones_like(labels, dtype=dtype))
+        by_class[2].index_add_(0, answers, torch.ones_like(labels, dtype=dtype))
+        first = torch.stack([loss, nearest[:, 0].sum(), nearest.sum()])
+        pending.append(torch.cat([first, by_class.flatten()]))
         images_seen += len(labels)
+    sums = torch.zeros(len(pending[0]), dtype=torch.float64)
     for each in pending:
         sums += each.cpu().to(torch.float64)
     model.train(was_training)
     counted = torch.cat([sums, torch.tensor([images_seen], dtype=torch.float64)])
     *summed, images_seen = (world or World()).sum(counted).tolist()
-    loss_mean, top1, top5 = (each / max(1, images_seen) for each in summed)
-    return {"loss": loss_mean, "top1": top1, "top5": top5}
+    loss_mean, top1, top5 = (each / max(1, images_seen) for each in summed[:3])
+    hits, images_of, answers_of = torch.tensor(summed[3:], dtype=torch.float64).unflatten(0, (3, -1))
+    occurs = images_of + answers_of > 0
+    f1 = 2 * hits[occurs] / (images_of + answers_of)[occurs]
+    return {"loss": loss_mean, "top1": top1, "top5": top5, "f1_macro": f1.mean().item()}
