@@ -5,15 +5,17 @@ import json
 import pytest
 
 from tests.data.packed import CLASSES, photos, sharded
+from tests.training.together import together
 from vitreous.errors import StoppedError
 from vitreous.models.as_json import to_json
 from vitreous.models.catalog import config
 from vitreous.training.loop import Loop
+from vitreous.training.train import train
 
 
 @pytest.fixture
-def run(tmp_path, tiny_run):
-    """A tiny run over shards of which three training images are none; only a few are looked at before."""
+def arguments(tmp_path, tiny):
+    """Of a tiny run over shards of which three training images are none; only a few are looked at before."""
     folder = photos(tmp_path / "photos")
     files = sorted((folder / "train").rglob("*.png"))
     for number in (4, 5, 23):
@@ -24,9 +26,13 @@ def run(tmp_path, tiny_run):
     ]
     model = json.dumps(to_json(config("eit_digits", image_size=8, classes=3, width=16, depth=2, heads=2)))
     loading = {"look": 2, "skip_unreadable": True, "path": "streaming", "workers": 0}
-    return lambda out: tiny_run(
-        data=data, model=model, out=tmp_path / out, batch_size=6, epochs=3, seed=1, loading=loading
-    )
+    changes = {"data": data, "model": model, "batch_size": 6, "epochs": 3, "seed": 1, "loading": loading}
+    return tiny | changes
+
+
+@pytest.fixture
+def run(tmp_path, arguments):
+    return lambda out: train(**arguments | {"out": tmp_path / out})
 
 
 def events(folder):
@@ -57,3 +63,15 @@ def test_a_continued_run_replaces_and_counts_unreadable_images_as_the_whole_one(
     assert log.count("train-002.tar, key 0007: cannot be read as an image") == 1
     weights = [(tmp_path / out / "model" / "model.safetensors").read_bytes() for out in ("whole", "parts")]
     assert weights[0] == weights[1]
+
+
+def test_two_processes_replace_and_count_what_one_does(tmp_path, run, arguments):
+    arguments["recipe"] = {"dropout": 0.0, "drop_path": 0.0}  # drawn for each process
+    run("alone")
+    together(2, tmp_path / "processes", ("run", arguments | {"out": str(tmp_path / "two")}))
+    alone, two = (
+        [event for event in events(tmp_path / out) if "train/loss" in event] for out in ("alone", "two")
+    )
+    assert [event["data/unreadable"] for event in two] == [event["data/unreadable"] for event in alone]
+    for one, other in zip(alone, two, strict=True):
+        assert other["train/loss"] == pytest.approx(one["train/loss"], rel=1e-4)

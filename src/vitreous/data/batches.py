@@ -26,8 +26,8 @@ class Batches(Protocol):
     """`resident` or `streaming`."""
     reason: str
     """Why, as one clause."""
-    unreadable: set[int]
-    """Rows found unreadable so far, and replaced or left out (`skip_unreadable`)."""
+    unreadable: set[int] | None
+    """Rows found unreadable so far and replaced or left out; None where they are errors."""
 
     @property
     def steps_per_epoch(self) -> int:

@@ -7,6 +7,7 @@ validation image stays one, and data that no longer match the file are an error,
 
 import csv
 import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -116,11 +117,15 @@ def cut_validation(
 def _read(
     file: Path, labels: np.ndarray, names: Sequence[str], keys: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
+    listed: dict[str, tuple[str, str]] = {}  # of a million images, so each class and split is one string
     with file.open(newline="", encoding="utf-8", errors="surrogateescape") as lines:
-        rows = list(csv.reader(lines))
-    if not rows or rows[0] != HEADER or any(len(row) != 3 for row in rows):
-        raise DataError(f"{file}: not a split file; it lists image, label, split (train or val)")
-    listed = {key: (label, split) for key, label, split in rows[1:]}
+        rows = csv.reader(lines)
+        if next(rows, None) != HEADER:
+            raise DataError(_NO_SPLIT_FILE.format(file))
+        for row in rows:
+            if len(row) != 3:
+                raise DataError(_NO_SPLIT_FILE.format(file))
+            listed[row[0]] = sys.intern(row[1]), sys.intern(row[2])
     strange = {split for _, split in listed.values()} - {"train", "val"}
     if strange:
         raise DataError(f"{file}: '{strange.pop()}' is no split; train and val are")
@@ -138,4 +143,5 @@ def _read(
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
+_NO_SPLIT_FILE = "{}: not a split file; it lists image, label, split (train or val)"
 _ADVICE = "restore the data, or start a new run"

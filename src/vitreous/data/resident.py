@@ -75,7 +75,7 @@ class ResidentBatches:
         )
         self._images, rows = decoded(split, preprocessing, share=train, skip=skip)
         unreadable = (rows < 0).numpy()
-        self.unreadable = set(np.flatnonzero(unreadable).tolist())
+        self.unreadable: set[int] | None = set(np.flatnonzero(unreadable).tolist()) if skip else None
         self._stand_in, self._readable = None, None
         if self.unreadable:
             logger.warning(

@@ -55,7 +55,7 @@ class StreamingBatches:
     ) -> None:
         self.reason = reason
         self.workers = workers
-        self.unreadable: set[int] = set()
+        self.unreadable: set[int] | None = set() if skip else None
         self._images = _Images(split, preprocessing, skip=skip, replace=train)
         self._checked = split.checked
         self._labels = torch.from_numpy(split.labels)
@@ -112,9 +112,10 @@ class StreamingBatches:
                 ) from error
             if isinstance(images, str):
                 raise DataError(f"{images}; {_BROKE if self._checked else _FOUND}")
-            for row in sorted(unreadable.keys() - self.unreadable):
-                self.unreadable.add(row)
-                logger.warning("%s; %s", unreadable[row], "replaced" if self._order else "left out")
+            if self.unreadable is not None:
+                for row in sorted(unreadable.keys() - self.unreadable):
+                    self.unreadable.add(row)
+                    logger.warning("%s; %s", unreadable[row], "replaced" if self._order else "left out")
             yield Batch(
                 images.to(self._device, non_blocking=True),
                 self._labels[rows].to(self._device, non_blocking=True),

@@ -112,7 +112,8 @@ class Loop:
         self.best = state["best"]
         self.latest = state["latest"]
         self.window = Window(**state["window"])
-        self.train.unreadable.update(state.get("unreadable", []))
+        if self.train.unreadable is not None:
+            self.train.unreadable.update(state.get("unreadable", []))
         self.spikes = SpikeWatch(state.get("spikes"))
         self.judge.restore(state.get("judge"))
         self.wall_before = state["wall_s"]
@@ -303,7 +304,8 @@ class Loop:
             "time/data_s": window.data_s / steps,
             "perf/img_s": steps * self.plan.batch_size / window.step_s,
         }
-        if self.train.unreadable:
+        if self.train.unreadable is not None:
+            self.train.unreadable.update(*self._world.gathered(self.train.unreadable))
             values["data/unreadable"] = len(self.train.unreadable)
         if self._log is not None:
             self._log.write(self._keys(), values)
@@ -382,7 +384,7 @@ class Loop:
                 "judge": self.judge.state(),
                 "latest": self.latest,
                 "window": vars(self.window),
-                "unreadable": sorted(self.train.unreadable),
+                "unreadable": sorted(self.train.unreadable or ()),
                 "spikes": self.spikes.state,
                 "plan": self.plan.to_json(),
             }
