@@ -5,7 +5,8 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score, f1_score
 
-from vitreous.evaluation.multi_label import MultiLabelMeter, multi_label_metrics
+from vitreous.analysis.multi_label import multi_label_metrics
+from vitreous.evaluation.multi_label_meter import MultiLabelMeter
 
 NAMES = ("cat", "dog", "ball")
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 import yaml
 
+from vitreous.analysis.multi_label import THRESHOLD
 from vitreous.data.batches import make_batches
 from vitreous.data.images import ImageSplit, open_images
 from vitreous.data.loading import Loading
@@ -22,7 +23,7 @@ from vitreous.errors import ConfigError, DataError
 from vitreous.evaluation.device import choose_device
 from vitreous.evaluation.files import write_files
 from vitreous.evaluation.metrics import Measurement, Meter
-from vitreous.evaluation.multi_label import THRESHOLD, MultiLabelMeter
+from vitreous.evaluation.multi_label_meter import MultiLabelMeter
 from vitreous.evaluation.result import Answer, EvaluationResult
 from vitreous.evaluation.settings import EvaluateSettings
 from vitreous.interop.classifier import Classifier

@@ -52,7 +52,7 @@ class Measurement:
     Args:
         values: `images`, `loss` (cross-entropy), `top1`, `top1_low`, `top1_high`, `top5`, `top_k` (the k that
             `top5` stands for), `f1_macro` (over the classes that occur), `ece`; of multi-label images those
-            of `multi_label.py`.
+            of `analysis/multi_label.py`.
         per_class: in the order of the class map.
         confusion: int64 (classes, classes), true class in rows, predicted in columns; None where an image may
             have any number of classes.

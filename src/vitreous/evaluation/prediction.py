@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from vitreous.analysis.multi_label import THRESHOLD
 from vitreous.data.folder import ENDINGS
 from vitreous.data.preprocessing import ImageLike
 from vitreous.errors import ConfigError, DataError
-from vitreous.evaluation.multi_label import THRESHOLD
 from vitreous.evaluation.settings import PredictSettings
 from vitreous.interop.classifier import Classifier
 from vitreous.interop.model_folder import load

@@ -27,11 +27,12 @@ def draw_curves(run: Path, title: str) -> Path:
     loss, accuracy, rate = figure.subplots(1, 3)
     for name in ("train", "val", "val_ema"):
         _line(loss, events, f"{name}/loss", name)
+    several = any("val/map" in event for event in events)
     for name in ("val", "val_ema"):
-        _line(accuracy, events, f"{name}/top1", name)
+        _line(accuracy, events, f"{name}/map" if several else f"{name}/top1", name)
     _line(rate, events, "optim/lr", None)
     loss.set(title="loss", xlabel="epoch")
-    accuracy.set(title="top-1 accuracy", xlabel="epoch")
+    accuracy.set(title="mean average precision" if several else "top-1 accuracy", xlabel="epoch")
     accuracy.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     rate.set(title="learning rate", xlabel="epoch")
     rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))

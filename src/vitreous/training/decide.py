@@ -25,6 +25,7 @@ from vitreous.training.plan import Plan
 from vitreous.training.progressive import check_progressive
 from vitreous.training.settings import TrainSettings
 from vitreous.training.step import Forward
+from vitreous.training.stopping import check_metric
 from vitreous.training.time_budget import fit_steps, measure_step, parse_time
 from vitreous.training.validation import validate
 from vitreous.training.world import World
@@ -43,6 +44,7 @@ def decide(settings: TrainSettings, data: ImageData, processes: int = 1) -> Plan
     Raises:
         ConfigError: anything that cannot be trained: said before the first batch.
     """
+    check_metric(settings.stopping, multi_label=data.multi_label)
     if data.multi_label:
         check_multi_label(settings)
     reasons = automatic.Reasons()

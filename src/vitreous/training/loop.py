@@ -40,6 +40,7 @@ from vitreous.training.settings import Saving, Stopping
 from vitreous.training.spikes import SpikeWatch
 from vitreous.training.step import TrainStep
 from vitreous.training.stopping import Judge, stopping_sentence
+from vitreous.training.tally import HEADLINES, headline_of
 from vitreous.training.validation import validate
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -349,12 +350,15 @@ class Loop:
         if self._log is not None:
             self._log.write(self._keys(), values | {"time/val_s": time.perf_counter() - begin})
             self._log.write_table()
-        averaged = f", averaged {100 * values['val_ema/top1']:.2f} %" if "val_ema/top1" in values else ""
         assert self.best is not None
+        metric = headline_of(self.best)
+        of_average = values.get(f"val_ema/{metric}")
+        averaged = "" if of_average is None else f", averaged {100 * of_average:.2f} %"
         line.say(
             f"epoch {self.step / self.plan.steps_per_epoch:.4g}/{self.plan.epochs:.4g}  "
             f"train loss {self.latest.get('train/loss', math.nan):.4f}  val loss {values['val/loss']:.4f}  "
-            f"top-1 {100 * values['val/top1']:.2f} %{averaged}  best {100 * self.best['top1']:.2f} %"
+            f"{HEADLINES[metric]} {100 * values[f'val/{metric}']:.2f} %{averaged}  "
+            f"best {100 * self.best[metric]:.2f} %"
         )
         if self.curve is not None and self.curve.metric in values:
             standing = self.curve.standing(self.step / self.plan.steps_per_epoch, values[self.curve.metric])

@@ -1,6 +1,7 @@
 """The table at the end of a run: best and last validation side by side."""
 
 import io
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.box import SIMPLE
@@ -9,6 +10,7 @@ from rich.table import Table
 
 from vitreous.training.plan import Plan
 from vitreous.training.progress import clock
+from vitreous.training.tally import headline_of
 
 
 def best_last_table(
@@ -26,17 +28,20 @@ def best_last_table(
     table = Table(
         box=SIMPLE, title=f"{plan.config.name} on validation images, {clock(wall_s)}", title_justify="left"
     )
-    for heading in ("", "epoch", "weights", "top-1 (%)", f"top-{min(5, len(plan.classes))} (%)", "loss"):
+    columns = {"top1": "top-1", "top5": f"top-{min(5, len(plan.classes))}"}
+    if headline_of(best) == "map":
+        columns = {"map": "mAP", "f1_macro": "macro F1"}
+    for heading in ("", "epoch", "weights", *(f"{name} (%)" for name in columns.values()), "loss"):
         table.add_column(heading, justify="left" if heading in ("", "weights") else "right")
-    table.add_row("best", f"{best['epoch']:.4g}", best["weights"], *_values(best))
+    table.add_row("best", f"{best['epoch']:.4g}", best["weights"], *_values(best, columns))
     for name, weights in (("val", "plain"), ("val_ema", "averaged")):
-        if f"{name}/top1" in latest:
-            values = {key: latest[f"{name}/{key}"] for key in ("top1", "top5", "loss")}
-            table.add_row("last", f"{step / plan.steps_per_epoch:.4g}", weights, *_values(values))
+        if f"{name}/loss" in latest:
+            values = {key: latest[f"{name}/{key}"] for key in (*columns, "loss")}
+            table.add_row("last", f"{step / plan.steps_per_epoch:.4g}", weights, *_values(values, columns))
     text = io.StringIO()
     Console(file=text, width=100, color_system=None).print(table)
     return "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines())
 
 
-def _values(values: dict[str, Any]) -> tuple[str, str, str]:
-    return f"{100 * values['top1']:.2f}", f"{100 * values['top5']:.2f}", f"{values['loss']:.4f}"
+def _values(values: Mapping[str, Any], columns: Iterable[str]) -> tuple[str, ...]:
+    return *(f"{100 * values[name]:.2f}" for name in columns), f"{values['loss']:.4f}"

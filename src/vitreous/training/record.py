@@ -99,7 +99,7 @@ def provenance(settings: TrainSettings, plan: Plan, best: dict[str, Any], step: 
         "data fingerprint": plan.fingerprint,
         "seed": plan.seed,
         "weights": f"{best['weights']}, epoch {best['epoch']:.4g} of {plan.epochs:.4g}{early}, "
-        f"best on val/{metric_of(settings.stopping)}",
+        f"best on val/{metric_of(settings.stopping, best)}",
         "settings": {
             "batch_size": plan.batch_size,
             "lr": plan.lr,

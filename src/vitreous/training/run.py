@@ -50,6 +50,7 @@ from vitreous.training.run_folder import RunFolder, write_text
 from vitreous.training.settings import TrainSettings
 from vitreous.training.stopping import Judge
 from vitreous.training.surroundings import torch_as_planned
+from vitreous.training.tally import HEADLINES, headline_of
 from vitreous.training.validation import validate
 from vitreous.training.world import World
 
@@ -63,7 +64,8 @@ class TrainResult:
     Args:
         run_dir: the run folder.
         metrics: of the delivered model, under the names of `metrics.jsonl` (fractions 0 to 1): `val/top1`,
-            `val/top5`, `val/loss`, measured in float32; `train/loss`, `best/epoch`, `perf/img_s` and sizes.
+            `val/top5`, `val/f1_macro`, `val/loss` (of multi-label images `val/map`, …), measured in float32;
+            `train/loss`, `best/epoch` and sizes.
         model_dir: the delivered model, for `vitreous.load`.
     """
 
@@ -209,7 +211,7 @@ class Run:
         if checkpoint is not None:
             loop.restore(checkpoint)
         loop.run(metrics_bytes=0 if checkpoint is None else checkpoint.state["metrics_bytes"])
-        return self._finish(loop)
+        return self._finish(loop, multi_label=data.multi_label)
 
     def _taught(self, plan: Plan, objective: Objective, *, continuing: bool) -> Plan:
         """The plan with what its teacher is known by."""
@@ -255,7 +257,7 @@ class Run:
             logger.info("%s", balance_table(described["balance"]))
         logger.info("run folder %s", folder.path)
 
-    def _finish(self, loop: Loop) -> TrainResult:
+    def _finish(self, loop: Loop, *, multi_label: bool) -> TrainResult:
         """Deliver the best weights, draw, and tell."""
         from vitreous.training.curves import draw_curves  # matplotlib: only where a run gets this far
 
@@ -284,10 +286,11 @@ class Run:
             preprocessing=plan.preprocessing,
             metrics=metrics,
             provenance=provenance(self.settings, plan, loop.best, loop.step),
+            multi_label=multi_label,
         )
-        picture = draw_curves(
-            folder.path, f"{plan.config.name}: {100 * measured['top1']:.2f} % on validation images"
-        )
+        metric = headline_of(measured)
+        reached = f"{HEADLINES[metric]} {100 * measured[metric]:.2f} % on validation images"
+        picture = draw_curves(folder.path, f"{plan.config.name}: {reached}")
         if behind := ema_left_behind(loop.latest):
             logger.warning("%s", behind)
         wall_s = loop.wall_before + time.perf_counter() - self.begun

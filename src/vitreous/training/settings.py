@@ -48,8 +48,9 @@ class Stopping:
 
     Args:
         patience: validations in a row without an improvement after which training ends; null for never.
-        metric: what is compared: `val/top1` (`auto`), `val/top5`, `val/f1_macro` or `val/loss`. The best
-            weights by it are the model that is delivered.
+        metric: what is compared: `auto` is `val/top1`, or `val/map` where an image may have any number of
+            classes; `val/top5`, `val/f1_macro`, `val/loss` and others work. The best weights by it are the
+            model that is delivered.
         least: smallest improvement that counts; accuracies are from 0 to 1.
     """
 

@@ -16,8 +16,11 @@ from typing import Any
 from vitreous.errors import ConfigError, did_you_mean
 from vitreous.training.plan import Plan
 from vitreous.training.settings import Stopping
+from vitreous.training.tally import headline_of
 
-METRICS = ("auto", "val/top1", "val/top5", "val/f1_macro", "val/loss")
+OF_ONE_CLASS = ("val/top1", "val/top5", "val/f1_macro", "val/loss")
+OF_ANY_NUMBER = ("val/map", "val/f1_macro", "val/f1_micro", "val/exact", "val/loss")
+METRICS = tuple(dict.fromkeys(("auto", *OF_ONE_CLASS, *OF_ANY_NUMBER)))
 SMALLER_IS_BETTER = ("loss",)
 Found = Mapping[str, float]
 
@@ -37,9 +40,22 @@ def check_stopping(stopping: Stopping) -> None:
         raise ConfigError(f"stopping.least {stopping.least} is negative; 0 or more work")
 
 
-def metric_of(stopping: Stopping) -> str:
-    """The metric's name among those of a validation."""
-    return "top1" if stopping.metric == "auto" else stopping.metric.removeprefix("val/")
+def check_metric(stopping: Stopping, *, multi_label: bool) -> None:
+    """Raises ConfigError for a metric that images of this kind do not have."""
+    known = OF_ANY_NUMBER if multi_label else OF_ONE_CLASS
+    if stopping.metric not in ("auto", *known):
+        kind = "any number of classes" if multi_label else "one class"
+        raise ConfigError(
+            f"stopping.metric {stopping.metric} is not measured on images of {kind} each; "
+            f"{', '.join(known)} are"
+        )
+
+
+def metric_of(stopping: Stopping, found: Mapping[str, Any]) -> str:
+    """The metric's name among those that a validation found; `auto` is the one that stands for them."""
+    if stopping.metric == "auto":
+        return headline_of(found)
+    return stopping.metric.removeprefix("val/")
 
 
 @dataclass
@@ -48,11 +64,13 @@ class Judge:
 
     Args:
         stopping: by which metric, and when to stop.
+        metric: its name, known from the first validation on.
         reference: the value that has to be surpassed.
         waited: validations since it was.
     """
 
     stopping: Stopping
+    metric: str = ""
     reference: float | None = None
     waited: int = 0
 
@@ -76,7 +94,7 @@ class Judge:
             return None
         by = f" by more than {self.stopping.least:g}" if self.stopping.least else ""
         validations = f"{self.waited} validation{'s' * (self.waited > 1)}"
-        return f"val/{metric_of(self.stopping)} did not get better{by} in {validations}"
+        return f"val/{self.metric} did not get better{by} in {validations}"
 
     def state(self) -> list[Any]:
         """What a checkpoint has to hold."""
@@ -91,9 +109,9 @@ class Judge:
 
     def _value(self, found: Mapping[str, Any]) -> float:
         """The metric, turned so that larger is better."""
-        name = metric_of(self.stopping)
-        value = float(found[name])
-        return -value if name in SMALLER_IS_BETTER else value
+        self.metric = metric_of(self.stopping, found)
+        value = float(found[self.metric])
+        return -value if self.metric in SMALLER_IS_BETTER else value
 
 
 def stopping_sentence(judge: Judge, step: int, plan: Plan, lr: float) -> str:

@@ -1,4 +1,4 @@
-"""What is measured where an image has any number of classes, by torchmetrics.
+"""Metrics of images with any number of classes, by torchmetrics.
 
 Average precision of a class is the area under its precision-recall curve, over all thresholds; `map` is its
 mean over the classes that occur. F1 counts an image as having a class from probability 0.5 on: `f1_macro` is
@@ -7,9 +7,8 @@ of images whose whole set is right. All are fractions from 0 to 1; `loss` is bin
 over images and classes.
 """
 
-from collections.abc import Sequence
-
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics.functional.classification import (
@@ -19,48 +18,19 @@ from torchmetrics.functional.classification import (
     multilabel_recall,
 )
 
-from vitreous.evaluation.metrics import ClassResult, Measurement
-
 THRESHOLD = 0.5
 
 
-class MultiLabelMeter:
-    """Collects batches of logits and memberships; used as `Meter`.
-
-    Args:
-        classes: names of the classes in output order.
-    """
-
-    def __init__(self, classes: Sequence[str]) -> None:
-        self._classes = tuple(classes)
-        self._logits: list[Tensor] = []
-        self._labels: list[Tensor] = []
-
-    def update(self, logits: Tensor, labels: Tensor) -> None:
-        """Add a batch: logits (batch, classes) and memberships (batch, classes), 0 or 1."""
-        self._logits.append(logits.detach().float().cpu())
-        self._labels.append(labels.cpu())
-
-    def result(self) -> Measurement:
-        """The measurement over everything so far; at least one image is needed."""
-        logits, labels = torch.cat(self._logits), torch.cat(self._labels).long()
-        values, by_class = multi_label_metrics(logits, labels)
-        counts = labels.sum(dim=0).tolist()
-        rows = zip(self._classes, counts, *(by_class[each].tolist() for each in by_class), strict=True)
-        per_class = tuple(
-            ClassResult(name, count, precision, recall, f1, average_precision if count else None)
-            for name, count, precision, recall, f1, average_precision in rows
-        )
-        return Measurement({"images": len(labels), **values}, per_class, None)
-
-
-def multi_label_metrics(logits: Tensor, labels: Tensor) -> tuple[dict[str, float], dict[str, Tensor]]:
+def multi_label_metrics(
+    logits: Float[Tensor, "images classes"], labels: Int[Tensor, "images classes"]
+) -> tuple[dict[str, float], dict[str, Tensor]]:
     """`loss`, `map`, `f1_macro`, `f1_micro`, `exact`; and by class `precision`, `recall`, `f1`, `ap`.
 
     Args:
-        logits: float32 (images, classes).
-        labels: int64 (images, classes), 0 or 1.
+        logits: on the CPU.
+        labels: 0 or 1.
     """
+    labels = labels.long()
     count = logits.shape[1]
     probabilities = logits.sigmoid()
     said = probabilities >= THRESHOLD
