@@ -117,6 +117,7 @@ def test_answers_of_any_number_are_measured_together_whatever_the_batches():
     ("changes", "sentence"),
     [
         ({"recipe": {"balance": "weights"}}, r"recipe\.balance is for images of one class each"),
+        ({"guidance": {"teacher": "cnn"}}, r"guidance\.teacher is for images of one class each"),
         ({"distilling": {"teacher": "x"}}, r"distilling\.teacher is for images of one class each"),
         ({"stopping": {"metric": "val/top1"}}, "val/top1 is not measured on images of any number of classes"),
     ],

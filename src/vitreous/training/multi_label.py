@@ -39,6 +39,7 @@ def check_multi_label(settings: TrainSettings) -> None:
             ("recipe.balance", settings.recipe.balance != "none"),
             ("distilling.teacher", settings.distilling.teacher is not None),
             ("guidance.teacher", settings.guidance.teacher is not None),
+            ("guidance.teacher", settings.guidance.teacher is not None),
         )
         if given
     ]
