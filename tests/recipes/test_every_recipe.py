@@ -26,6 +26,8 @@ SMALLER = {
     "batch_size",
     "reference",
     "distilling.teacher",
+    "guidance.layers",
+    "guidance.epochs",
 }  # given by the test
 
 
@@ -53,7 +55,9 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_a_recipe_trains_and_all_its_values_are_in_force(name: str, tmp_path: Path, teacher: str) -> None:
     said = layered("train", TYPES, [name], {}).values
     named = said.get("model", "auto")
-    model = shrink("deit_tiny" if named == "auto" else named, classes=10, channels=1)
+    guided = "guidance.teacher" in said
+    deep = {"depth": 3} if guided else {}  # a guide wants three layers
+    model = shrink("deit_tiny" if named == "auto" else named, classes=10, channels=1, **deep)
     result = vt.train(
         "digits",
         json.dumps(to_json(model)),
@@ -64,6 +68,7 @@ def test_a_recipe_trains_and_all_its_values_are_in_force(name: str, tmp_path: Pa
         image_size="auto",
         reference=None,
         distilling={"teacher": teacher} if "distilling.teacher" in said else {},
+        guidance={"layers": "auto", "epochs": 1} if guided else {},
         device="cpu",
         precision="float32",
         compile=False,
