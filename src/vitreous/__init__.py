@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from vitreous.models.fold import fold
     from vitreous.models.turns import with_turns
     from vitreous.models.vision_transformer import build
+    from vitreous.runs.difference import diff_runs
     from vitreous.runs.dry_run import plan_run
+    from vitreous.runs.listing import list_runs
+    from vitreous.runs.seeds import train_seeds
     from vitreous.training.train import train
 
     __version__: str
@@ -43,14 +46,17 @@ _HOMES = {
     "config": "vitreous.models.catalog",
     "convert": "vitreous.interop.authors",
     "cost": "vitreous.analysis.cost",
+    "diff_runs": "vitreous.runs.difference",
     "evaluate": "vitreous.evaluation.evaluate",
     "fold": "vitreous.models.fold",
     "list_models": "vitreous.models.catalog",
+    "list_runs": "vitreous.runs.listing",
     "load": "vitreous.interop.model_folder",
     "plan_run": "vitreous.runs.dry_run",
     "predict": "vitreous.evaluation.prediction",
     "show_data": "vitreous.evaluation.data_page",
     "train": "vitreous.training.train",
+    "train_seeds": "vitreous.runs.seeds",
     "with_turns": "vitreous.models.turns",
 }
 
@@ -68,9 +74,11 @@ __all__ = [
     "config",
     "convert",
     "cost",
+    "diff_runs",
     "evaluate",
     "fold",
     "list_models",
+    "list_runs",
     "load",
     "plan_run",
     "predict",

@@ -3,7 +3,8 @@
 import dataclasses
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from vitreous.cli.options import Verb, parse
 from vitreous.evaluation.settings import EvaluateSettings
@@ -30,17 +31,20 @@ def run(words: Sequence[str]) -> int:
         if name.startswith("loading.")
     }
     from vitreous.evaluation.evaluate import evaluate
+    from vitreous.runs.seeds import is_set
 
-    result = evaluate(
-        settings.run,
-        settings.data,
-        split=settings.split,
-        out=settings.out,
-        device=settings.device,
-        batch_size=settings.batch_size,
-        turns=settings.turns,
-        loading=given,
-    )
+    options: dict[str, Any] = {
+        "data": settings.data,
+        "split": settings.split,
+        "out": settings.out,
+        "device": settings.device,
+        "batch_size": settings.batch_size,
+        "turns": settings.turns,
+        "loading": given,
+    }
+    if is_set(Path(settings.run)):
+        return _set(settings.run, options, as_json=asked.as_json)
+    result = evaluate(settings.run, **options)
     if asked.as_json:
         told = {
             "split": result.split,
@@ -52,6 +56,22 @@ def run(words: Sequence[str]) -> int:
         print(json.dumps(told, ensure_ascii=False))
     else:
         _print(result)
+    return 0
+
+
+def _set(folder: str, options: dict[str, Any], *, as_json: bool) -> int:
+    """Every run of a set of seeds, and mean ± standard deviation over them."""
+    from vitreous.cli.told_seeds import print_spreads
+    from vitreous.runs.seeds import evaluate_seeds
+
+    results, metrics = evaluate_seeds(Path(folder), **options)
+    if as_json:
+        runs = {
+            str(seed): {"metrics": each.metrics, "folder": str(each.folder)} for seed, each in results.items()
+        }
+        print(json.dumps({"runs": runs, "metrics": {name: vars(each) for name, each in metrics.items()}}))
+    else:
+        print_spreads({seed: each.metrics for seed, each in results.items()}, metrics)
     return 0
 
 

@@ -55,6 +55,13 @@ def run(words: Sequence[str]) -> int:
         planned = plan_run(settings=settings)
         print(json.dumps(planned.to_json())) if asked.as_json else tell(planned)
         return 0 if planned.prospect.error is None else planned.prospect.error.exit_code
+    if asked.settings.seeds is not None:
+        from vitreous.cli.told_seeds import tell_set
+        from vitreous.runs.seeds import train_seeds
+
+        trained = train_seeds(asked.settings.seeds, settings=settings)
+        print(json.dumps(trained.to_json())) if asked.as_json else tell_set(trained)
+        return 0
     from vitreous.training.train import train
 
     result = train(settings=settings)

@@ -1,0 +1,34 @@
+"""A batch that was kept because it was not finite gives the same answer when it is replayed."""
+
+import pytest
+import torch
+
+from vitreous.cli.main import main
+from vitreous.errors import ConfigError, DivergedError
+from vitreous.runs.replay import replay
+from vitreous.training.step import TrainStep
+
+
+def test_a_replay_names_the_module_again(tiny_run, tmp_path, monkeypatch, capsys):
+    original = TrainStep.backward
+
+    def backward(self, shown, step):
+        if step == 3:
+            with torch.no_grad():
+                self.model.head.classifier.weight.fill_(3e38)
+        return original(self, shown, step)
+
+    with monkeypatch.context() as patch, pytest.raises(DivergedError):
+        patch.setattr(TrainStep, "backward", backward)
+        tiny_run()
+    found = replay(tmp_path / "run")
+    assert (found.step, found.what) == (3, "loss")
+    assert found.looks[0].first == "first in head.classifier (Linear), going forward"
+    assert main(["runs", "replay", str(tmp_path / "run"), "--rows", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "first in head.classifier" in out and out.splitlines()[-1].endswith("not finite")
+
+
+def test_a_run_that_never_failed_has_nothing_to_replay(tmp_path):
+    with pytest.raises(ConfigError, match="holds no batch to replay"):
+        replay(tmp_path)
