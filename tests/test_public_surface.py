@@ -26,6 +26,7 @@ FUNCTIONS = [
     "predict",
     "show_data",
     "train",
+    "train_seeds",
     "with_turns",
 ]
 ERRORS = {

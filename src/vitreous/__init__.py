@@ -84,6 +84,7 @@ __all__ = [
     "predict",
     "show_data",
     "train",
+    "train_seeds",
     "with_turns",
 ]
 
