@@ -69,6 +69,7 @@ def test_an_average_over_more_than_a_third_of_the_run_is_told_with_a_decay_that_
     assert "recipe.ema_decay 0.9999 looks back too far for 120 steps" in said
     assert "99 % of the averaged weights are the untrained ones; 0.8333 or auto fits" in said
     assert warned(digits, recipe={"ema_decay": 0.97}) == []
+    assert warned(digits, epochs=1, batch_size=1200) == []  # one step: auto averages over it alone
     assert warned(digits, recipe={"ema_decay": 0.9999, "ema": False}) == []
 
 

@@ -17,7 +17,7 @@ from tests.data.test_check import scenes
 from vitreous.data.digits import DigitRecords
 from vitreous.data.images import open_images
 from vitreous.data.loading import Loading
-from vitreous.errors import DataError
+from vitreous.errors import ConfigError, DataError
 from vitreous.evaluation.evaluate import evaluate
 from vitreous.evaluation.prediction import predict
 from vitreous.interop.model_folder import load
@@ -90,6 +90,11 @@ def test_training_never_opens_a_test_image(tiny_run: TrainTiny, monkeypatch: pyt
 
     monkeypatch.setattr(DigitRecords, "open", guarded)
     tiny_run(epochs=1)
+
+
+def test_the_best_epoch_cannot_be_chosen_on_test_images(tiny_run: TrainTiny) -> None:
+    with pytest.raises(ConfigError, match="test/top1"):
+        tiny_run(stopping={"metric": "test/top1"})
 
 
 def test_a_file_called_test_is_never_taken_for_validation(tmp_path: Path) -> None:

@@ -195,6 +195,10 @@ def _values(plan: Plan) -> tuple[dict[str, str], dict[str, str]]:
         else "none",
         "label smoothing": f"{recipe.label_smoothing:g}",
     }
+    if recipe.progressive_size is not None:
+        train["shrunk after that"] = (
+            f"to {recipe.progressive_size} px, in the first {100 * recipe.progressive_share:g} % of steps"
+        )
     cut = f"{100 * prepared.crop_share:g} % of the centred {size} shape"
     val = {
         "cut": "nothing: the whole centred shape" if prepared.crop_share == 1 else cut,

@@ -18,8 +18,8 @@ ENLARGED = 3
 TINY_PARAMETERS = 10_000_000
 HIGH_DROP_PATH = 0.3
 FAR_LR = 5.0
-LONGEST_AVERAGE = 1 / 3
-"""Share of the run that an average may look back: e⁻³ = 5 % of it are then the first weights."""
+UNTRAINED = 0.05
+"""Share of first weights in the average: e⁻³, where it looks back over a third of the run."""
 
 
 def guard_plan(settings: TrainSettings, plan: Plan, *, parameters: int, image_side: int) -> list[str]:
@@ -67,8 +67,8 @@ def _average(plan: Plan) -> Iterator[str]:
     if not plan.recipe.ema:
         return
     decay = float(plan.recipe.ema_decay)
-    if (1 - decay) * plan.total_steps * LONGEST_AVERAGE < 1:
-        left = decay**plan.total_steps
+    left = decay**plan.total_steps
+    if left > UNTRAINED:
         fits = 1 - 1 / max(2.0, plan.total_steps / 20)
         yield (
             f"recipe.ema_decay {decay:g} looks back too far for {plan.total_steps:,} steps: at the end "
