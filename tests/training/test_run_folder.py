@@ -32,6 +32,22 @@ def test_equal_settings_continue_and_others_are_listed(tiny_settings):
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("photos/", "auto-photos-"),
+        ("photos.tar", "auto-photos-"),
+        ("wds:shards/train-{000..099}.tar", "auto-shards-"),
+        ("wds:train-*.tar", "auto-shards-"),
+        ("hf:owner/name", "auto-name-"),
+    ],
+)
+def test_a_new_folder_is_named_after_model_and_data(data, name):
+    folder = open_run_folder(TrainSettings(data=[data]))
+    folder.close()
+    assert folder.path.name.startswith(name)
+
+
 def test_settings_that_cannot_change_the_result_may_differ(tiny_settings):
     open_run_folder(tiny_settings).close()
     open_run_folder(dataclasses.replace(tiny_settings, saving=Saving(every_s=1, keep=9))).close()

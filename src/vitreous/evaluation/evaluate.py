@@ -6,6 +6,7 @@ its test images are touched only when asked for by name.
 
 import dataclasses
 import logging
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -117,7 +118,9 @@ def _images(
     else:
         parts = find_source(given, reading).parts
         split = split or next((each for each in ("test", "val", "train") if each in parts), "all")
-        name, split_file = f"{Path(given[0]).stem.strip('*?') or 'data'}-{split}", None
+        plain = given[0].removeprefix("wds:").removeprefix("hf:")
+        first = re.split(r"[*?\[{:]", Path(plain).stem)[0].strip("-_.")
+        name, split_file = f"{first or 'data'}-{split}", None
     # the training images of a run are those that its validation split left over
     need = ("train", "val") if split == "train" and split_file and split_file.exists() else (split,)
     try:

@@ -271,7 +271,7 @@ def _newest_unfinished(settings: TrainSettings) -> Path | None:
 
 def _new_path(settings: TrainSettings) -> Path:
     model = "model" if settings.model.lstrip().startswith("{") else Path(settings.model).stem
-    first = settings.data[0].rstrip("/").split("://")[-1].removeprefix("wds:")
+    first = settings.data[0].rstrip("/").split("://")[-1].removeprefix("wds:").removeprefix("hf:")
     data = (
         Path(first).name if not any(each in first for each in "*?[{") else Path(first).parent.name or "shards"
     )
