@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from vitreous.errors import ConfigError, StoppedError
+from vitreous.interop.authors import convert
 from vitreous.interop.model_folder import load
 from vitreous.models.as_json import to_json
 from vitreous.models.catalog import config
@@ -110,6 +112,26 @@ def test_what_cannot_be_started_from_is_said_before_training(
     with pytest.raises(ConfigError, match=message):
         tiny_run(**changes)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_checkpoint_of_timm_that_was_converted_is_fine_tuned_on_grey_images(
+    tiny_run: Run, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    sizes = {"embed_dim": 16, "depth": 2, "num_heads": 2, "img_size": 16, "patch_size": 4}
+    theirs = timm.create_model("deit_tiny_patch16_224", num_classes=7, **sizes)
+    save_file(theirs.state_dict(), tmp_path / "theirs.safetensors")
+    ours = {"width": 16, "depth": 2, "heads": 2, "patch": 4, "image_size": 16}
+    convert(tmp_path / "theirs.safetensors", "deit_tiny", out=tmp_path / "converted", **ours)
+    done = tiny_run(
+        model="auto", pretrained=str(tmp_path / "converted"), image_size=8, epochs=1, saving={"keep": 9}
+    )
+    found, state = first_weights(done.run_dir), theirs.state_dict()
+    assert torch.equal(found["layers.1.branches.0.mixer.qkv.weight"], state["blocks.1.attn.qkv.weight"])
+    summed = state["patch_embed.proj.weight"].sum(1, keepdim=True)
+    torch.testing.assert_close(found["stem.conv.weight"], summed)
+    assert found["position.table.weight"].shape == (1, 1 + 2 * 2, 16)
+    assert found["head.classifier.weight"].shape == (10, 16)
 
 
 def test_mimetic_weights_are_where_a_run_starts_and_no_pretrained_ones(tiny_run: Run, tmp_path: Path) -> None:
