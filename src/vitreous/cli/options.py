@@ -35,6 +35,7 @@ class Verb(Generic[Settings]):
         example: a command that works, for the help and for messages.
         positionals: settings that are given without an option name, in order; a list takes what is left.
         config_files: accept `--config`, `--print-config` and environment variables.
+        in_files: dataclass of what files and variables may say; all settings by default.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Verb(Generic[Settings]):
     example: str
     positionals: tuple[str, ...] = ()
     config_files: bool = False
+    in_files: type | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +88,7 @@ def parse(verb: Verb[Settings], words: Sequence[str]) -> Parsed[Settings]:
     given |= _positional_values(verb, alone, types)
     below = Layered(values={}, sources={})
     if verb.config_files:
-        below = layered(verb.name, types, typed.get("config", []))
+        below = layered(verb.name, settings_types(verb.in_files or verb.settings), typed.get("config", []))
         warn_of_unscaled_lr(below, given)
     return Parsed(
         settings=construct(verb.settings, below.values | given),

@@ -31,6 +31,7 @@ VERB = Verb(
     settings=TrainCommand,
     example="vitreous train --data FOLDER --model eit_tiny --epochs 20",
     config_files=True,
+    in_files=TrainSettings,
 )
 
 
