@@ -14,6 +14,8 @@ from vitreous.training.settings import TrainSettings
     [
         ("photos.tar", "{}/photos.tar"),
         ("wds:shards/train-{{00..09}}.tar", "wds:{}/shards/train-{{00..09}}.tar"),
+        ("wds:pipe:cat a-{{0..3}}.tar", "wds:pipe:cat a-{{0..3}}.tar"),
+        ("wds:https://host/a.tar", "wds:https://host/a.tar"),
         ("hf:owner/name", "hf:owner/name"),
         ("torch/cifar10", "torch/cifar10"),
     ],

@@ -170,11 +170,6 @@ def test_names_that_are_no_list_are_refused(tmp_path, shards):
         open_images(shards)
 
 
-def test_pipes_are_refused_with_the_reason():
-    with pytest.raises(DataError, match="pipes and addresses are read in sequence only"):
-        open_images("wds:pipe:curl https://example.org/a.tar")
-
-
 def test_without_the_library_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "webdataset.shardlists", None)
     with pytest.raises(ConfigError, match=r"wds:a\.tar needs webdataset; pip install 'vitreous\[data\]'"):

@@ -147,12 +147,12 @@ def _from_the_file(value: Any, several: bool, folder: Path, is_path: bool) -> An
 
 
 def _beside(name: str, folder: Path) -> str:
-    if name.startswith("wds:"):
+    if name.startswith("wds:") and not name.startswith("wds:pipe:") and "://" not in name:
         return f"wds:{folder / name.removeprefix('wds:')}"
     if name.startswith("timm:") and "@" in name:  # timm's architecture with weights in a file
         architecture, _, file = name.partition("@")
         return f"{architecture}@{folder / file}"
-    elsewhere = name in _NOT_A_PATH or name.startswith(("torch/", "hf:", "timm:")) or "://" in name
+    elsewhere = name in _NOT_A_PATH or name.startswith(("torch/", "hf:", "timm:", "wds:")) or "://" in name
     return name if elsewhere else str(folder / name)
 
 

@@ -26,7 +26,7 @@ class Loading:
             several.
         class_names: file with the class names of WebDataset shards by number, a JSON list or one a line;
             by default `classes.json` beside the shards.
-        download: let torchvision fetch a `torch/<name>` set that is not there yet; apart from it only `hf:`
+        download: fetch a `torch/<name>` set, or shards that lie elsewhere, once; apart from it only `hf:`
             names use the network.
     """
 

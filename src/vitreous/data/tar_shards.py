@@ -4,9 +4,9 @@
 
 Shards are indexed once (`tar_index`) and then read at random, so order, sharding and continuing are the
 same as for a folder, which a sequential stream with a shuffle buffer cannot give. Patterns and keys are
-webdataset's own (`expand_urls`, `base_plus_ext`); a pattern may also be a glob. The split is told by the
-names of the shards. Class names come from `--loading.class-names`, else from a `classes.json` beside the
-shards, else a class is called by its number.
+webdataset's own (`expand_urls`, `base_plus_ext`); a pattern may also be a glob, or an address
+(`fetched_shards`). The split is told by the names of the shards. Class names come from
+`--loading.class-names`, else from a `classes.json` beside the shards, else a class is called by its number.
 """
 
 import functools
@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from vitreous.data.cache import content_key
+from vitreous.data.fetched_shards import fetched, is_elsewhere
 from vitreous.data.folder import ENDINGS
 from vitreous.data.loading import Loading
 from vitreous.data.records import Records, Source
@@ -100,13 +101,13 @@ def tar_shards(given: Sequence[str], loading: Loading) -> Source:
 
     Args:
         given: patterns with `wds:` in front.
-        loading: `label_column` and `class_names`.
+        loading: `label_column`, `class_names` and `download`.
 
     Raises:
         ConfigError: webdataset is not installed.
         DataError: a shard that is missing or damaged, a sample without a label, a number without a name.
     """
-    files = [found for pattern in given for found in _expanded(pattern)]
+    files = [found for pattern in given for found in _expanded(pattern, download=loading.download)]
     path, times = Counter(path for path, _ in files).most_common(1)[0]
     if times > 1:
         raise DataError(f"{path}: named {times} times; name every shard once")
@@ -118,21 +119,18 @@ def tar_shards(given: Sequence[str], loading: Loading) -> Source:
     return Source(parts=parts, writing=names == set("0123456789"))
 
 
-def _expanded(pattern: str) -> list[tuple[Path, Path]]:
+def _expanded(pattern: str, *, download: bool) -> list[tuple[Path, Path]]:
     """The shards of a pattern, each with the folder below which folder names count."""
     try:
         from webdataset.shardlists import expand_urls
     except ImportError as error:
         raise ConfigError(f"{pattern} needs webdataset; pip install 'vitreous[data]' brings it") from error
-    text = pattern.removeprefix(PREFIX)
-    if text.startswith("pipe:") or "://" in text:
-        raise DataError(
-            f"{pattern}: pipes and addresses are read in sequence only, so that no order can be kept and "
-            "no run continued to the sample; copy the shards to a disk and give their paths"
-        )
+    names = expand_urls(pattern.removeprefix(PREFIX))
+    if any(map(is_elsewhere, names)):
+        return [(path, _base(path)) for path in fetched(names, download=download)]
     found: list[Path] = []
     absent: list[Path] = []
-    for name in expand_urls(text):
+    for name in names:
         if glob.has_magic(name):
             matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 (the pattern may be absolute)
             if not matches:
@@ -146,10 +144,12 @@ def _expanded(pattern: str) -> list[tuple[Path, Path]]:
             f"{pattern}: {len(absent)} of {len(absent) + len(found)} shards missing: {some}; "
             "copy them, or change the pattern"
         )
-    return [
-        (path, path.parent.parent if path.parent.name.lower() in SPLIT_NAMES else path.parent)
-        for path in found
-    ]
+    return [(path, _base(path)) for path in found]
+
+
+def _base(path: Path) -> Path:
+    """The folder below which folder names tell the split: a folder counts where it is called like one."""
+    return path.parent.parent if path.parent.name.lower() in SPLIT_NAMES else path.parent
 
 
 def _samples(path: Path, file: BinaryIO, label_field: str | None) -> Iterator[Sample]:
