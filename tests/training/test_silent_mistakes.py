@@ -21,6 +21,7 @@ from vitreous.errors import ConfigError, DataError
 from vitreous.evaluation.evaluate import evaluate
 from vitreous.evaluation.prediction import predict
 from vitreous.interop.model_folder import load
+from vitreous.runs.dry_run import plan_run
 from vitreous.training.assemble import make_val_batches
 from vitreous.training.checkpoint import load_newest
 from vitreous.training.plan import Plan
@@ -144,6 +145,14 @@ def test_a_run_in_order_is_warned_of_nothing(tiny_run: TrainTiny, caplog: pytest
 
 def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
+
+
+def test_a_dry_run_warns_of_what_the_run_would(
+    tiny: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    plan_run(**tiny | {"recipe": {"ema_decay": 0.9999, "warmup_epochs": 9}})
+    said = _warnings(caplog)
+    assert len(said) == 2 and "warm-up of 9 epochs" in said[0] and "recipe.ema_decay 0.9999" in said[1]
 
 
 # evaluation's transform unlike prediction's

@@ -41,6 +41,7 @@ from vitreous.training.assemble import (
 )
 from vitreous.training.check_settings import check_settings
 from vitreous.training.decide import decide, measure_validation
+from vitreous.training.guard_run import warn_of_length, warn_of_mistakes
 from vitreous.training.guide import guided, untrained_guide
 from vitreous.training.objective import Shown
 from vitreous.training.plan import Plan
@@ -202,6 +203,8 @@ def _measured(settings: TrainSettings, plan: Plan, data: ImageData, prospect: Pr
     model, forward = make_model(plan, settings if prospect.checkpoint is None else None)
     train = make_train_batches(plan, data, settings.loading)
     val = make_val_batches(plan, data, settings.loading)
+    if prospect.checkpoint is None:
+        warn_of_mistakes(settings, plan, data, train, val)
     augment, objective = make_augmentation(plan), make_objective(plan, data, settings.loading)
     if plan.guidance.teacher is not None:
         objective = guided(plan, objective, untrained_guide(plan))
@@ -223,6 +226,7 @@ def _measured(settings: TrainSettings, plan: Plan, data: ImageData, prospect: Pr
             eval_steps=plan.eval_steps,
         )  # fmt: skip
         plan = _with_length(plan, steps)
+        warn_of_length(plan)
     done = 0 if prospect.checkpoint is None else int(prospect.checkpoint.state["step"])
     left = plan.total_steps - done
     validations = math.ceil(left / plan.eval_steps)

@@ -15,7 +15,6 @@ from pathlib import Path
 import torch
 
 from vitreous.analysis.cost import cost
-from vitreous.data.batches import Batches
 from vitreous.data.images import ImageData, open_images
 from vitreous.errors import ConfigError, ResumeMismatch
 from vitreous.interop.model_folder import save_model
@@ -34,8 +33,8 @@ from vitreous.training.balance import balance_table
 from vitreous.training.checkpoint import Checkpoint, load_newest, remove_unfinished
 from vitreous.training.decide import decide, fit_into_time
 from vitreous.training.environment import describe_environment
-from vitreous.training.guard_data import guard_data
-from vitreous.training.guards import ema_left_behind, guard_length, guard_plan
+from vitreous.training.guard_run import warn_of_length, warn_of_mistakes
+from vitreous.training.guards import ema_left_behind
 from vitreous.training.guide import find_guide, guided
 from vitreous.training.interruption import Interruption
 from vitreous.training.loop import Loop
@@ -168,7 +167,7 @@ class Run:
         train_batches = world.led(lambda: make_train_batches(plan, data, self.settings.loading, world))
         val_batches = world.led(lambda: make_val_batches(plan, data, self.settings.loading, world))
         if checkpoint is None and world.first:
-            self._guard(plan, data, train_batches, val_batches)
+            warn_of_mistakes(settings, plan, data, train_batches, val_batches)
         augment = make_augmentation(plan, world)
         objective = world.led(lambda: make_objective(plan, data, self.settings.loading))
         guide, earlier_s = world.led(
@@ -192,7 +191,7 @@ class Run:
             )
             plan = dataclasses.replace(world.from_first(plan), device=plan.device)
             if checkpoint is None and world.first:
-                self._guard_length(plan)
+                warn_of_length(plan)
         if checkpoint is None and world.first:
             self._write_down(plan, data)
         loop = Loop(
@@ -222,26 +221,6 @@ class Run:
                 "with; put them back, or start over with --fresh"
             )
         return dataclasses.replace(plan, taught_by=objective.taught_by)
-
-    def _guard(self, plan: Plan, data: ImageData, train: Batches, val: Batches) -> None:
-        """Warn of what would train without a word and be wrong."""
-        scan = data.scan
-        for sentence in (
-            *guard_plan(
-                self.settings,
-                plan,
-                parameters=cost(plan.config).parameters,
-                image_side=min(scan.heights[1], scan.widths[1]),
-            ),
-            *guard_data(data, train, val),
-        ):
-            logger.warning("%s", sentence)
-        if plan.total_steps:
-            self._guard_length(plan)
-
-    def _guard_length(self, plan: Plan) -> None:
-        for sentence in guard_length(plan):
-            logger.warning("%s", sentence)
 
     def _write_down(self, plan: Plan, data: ImageData) -> None:
         """Everything decided, to the folder and to the reader."""
