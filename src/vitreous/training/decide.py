@@ -26,6 +26,7 @@ from vitreous.training.progressive import check_progressive
 from vitreous.training.settings import TrainSettings
 from vitreous.training.step import Forward
 from vitreous.training.stopping import check_metric
+from vitreous.training.surroundings import DETERMINISM_COSTS
 from vitreous.training.time_budget import fit_steps, measure_step, parse_time
 from vitreous.training.validation import validate
 from vitreous.training.world import World
@@ -85,6 +86,8 @@ def decide(settings: TrainSettings, data: ImageData, processes: int = 1) -> Plan
     path, reasons.sentences["loading.path"] = choose_path(
         len(data.splits["train"].pool), training_storage(preprocessing, recipe.crop), settings.loading
     )
+    if settings.deterministic:
+        reasons.sentences["deterministic"] = DETERMINISM_COSTS
     distilling = automatic.choose_distilling(settings.distilling, config, path, reasons)
     guidance = automatic.choose_guidance(settings.guidance, config, epochs, reasons)
     return Plan(

@@ -53,6 +53,8 @@ def decisions(plan: Plan, counted: Cost) -> Iterator[str]:
             ("guidance.layers", str(guidance.layers)),
             *([("guidance.epochs", str(guidance.epochs))] if guidance.epochs != "auto" else []),
         ]
+    if plan.deterministic:
+        rows.append(("deterministic", "on"))
     for name, value in rows:
         yield f"{name:<16} {value}" + (f"  ({why[name]})" if name in why else "")
     yield f"{'seed':<16} {plan.seed}"

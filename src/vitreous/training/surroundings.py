@@ -9,11 +9,17 @@ from pathlib import Path
 
 import torch
 
+from vitreous.errors import ConfigError
 from vitreous.redaction import redact
 from vitreous.training.allocator import memory_kept
 from vitreous.training.plan import Plan
 from vitreous.training.processes import Process
 
+WORKSPACE, WORKSPACES = "CUBLAS_WORKSPACE_CONFIG", (":4096:8", ":16:8")
+DETERMINISM_COSTS = (
+    "operations without a deterministic kernel are refused; no cost that could be measured on a "
+    "CPU, and not measured on a GPU"
+)
 logger = logging.getLogger("vitreous")
 
 
@@ -23,22 +29,53 @@ def torch_as_planned(plan: Plan) -> Iterator[None]:
     kind, _, number = plan.device.partition(":")
     gpus = [int(number or 0)] if kind == "cuda" else []
     threads = torch.get_num_threads()
-    strict = torch.are_deterministic_algorithms_enabled()
     if plan.threads != threads:
         logger.info("using %d threads, as this run was started with (here: %d)", plan.threads, threads)
         torch.set_num_threads(plan.threads)
-    if plan.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
     try:
         with (
+            as_deterministic(plan.deterministic),
             torch.random.fork_rng(gpus),
             memory_kept() if kind == "cpu" else contextlib.nullcontext(),
         ):
             yield
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(strict)
+
+
+@contextlib.contextmanager
+def as_deterministic(strict: bool) -> Iterator[None]:
+    """Where `strict`, all that makes torch repeat itself bit for bit; the caller's settings afterwards.
+
+    Operations without a deterministic kernel are refused, cuBLAS gets a fixed workspace (read when its first
+    product is computed), and cuDNN neither tries out kernels nor takes one that adds in varying order.
+
+    Raises:
+        ConfigError: the environment asks cuBLAS for another workspace.
+    """
+    if not strict:
+        yield
+        return
+    given = os.environ.get(WORKSPACE)
+    if given not in (None, *WORKSPACES):
+        raise ConfigError(f"{WORKSPACE} is {given}; with --deterministic {' and '.join(WORKSPACES)} work")
+    cudnn = torch.backends.cudnn
+    before = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        cudnn.benchmark,
+        cudnn.deterministic,
+    )
+    os.environ[WORKSPACE] = given or WORKSPACES[0]
+    torch.use_deterministic_algorithms(True)
+    cudnn.benchmark, cudnn.deterministic = False, True
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        cudnn.benchmark, cudnn.deterministic = before[2:]
+        if given is None:
+            del os.environ[WORKSPACE]
 
 
 @contextlib.contextmanager
