@@ -31,6 +31,12 @@ def test_every_named_model_exists():
         assert model == "auto" or model in CATALOG, f"{name}: {model}"
 
 
+@pytest.mark.parametrize(("size", "peak"), [("mini", 2e-3), ("tiny", 2e-3), ("base", 1e-3), ("large", 1e-3)])
+def test_eits_peak_rates_are_those_of_its_logs(size: str, peak: float):
+    settings = described(f"eit_{size}_imagenet")["settings"]
+    assert float(settings["recipe.lr_per_512"]) * settings["batch_size"] / 512 == peak
+
+
 def test_opening_comments_are_facts():
     facts = recipe_facts("deit_imagenet")
     assert facts.title == "DeiT's ImageNet recipe, for any model; most papers after it train with it"

@@ -4,6 +4,7 @@ Every value keeps the comment behind it; one that comes from a recipe further do
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import yaml
@@ -32,7 +33,7 @@ def chain(name: str) -> list[str]:
     Raises:
         KeyError: no such recipe.
     """
-    base = yaml.safe_load(recipe_text(name)).get("based_on")
+    base = _content(name).get("based_on")
     return [name, *(chain(base) if base else [])]
 
 
@@ -44,9 +45,8 @@ def values(name: str) -> dict[str, Value]:
     """
     found: dict[str, Value] = {}
     for each in reversed(chain(name)):
-        content = yaml.safe_load(recipe_text(each))
         comments = value_comments(each)
-        for key, value in content.items():
+        for key, value in _content(each).items():
             if key in ("schema_version", "based_on"):
                 continue
             inside = {f"{key}.{inner}": it for inner, it in value.items()} if isinstance(value, dict) else {}
@@ -100,3 +100,9 @@ def described(name: str) -> dict[str, Any]:
         "settings": {key: each.value for key, each in settings.items()},
         "sources": {key: {"recipe": each.recipe, "source": each.source} for key, each in settings.items()},
     }
+
+
+@cache
+def _content(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(recipe_text(name))
+    return content

@@ -16,6 +16,7 @@ longer ones continued on indented lines, and has the source of every value behin
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 
 LABELS = ("Paper", "Command", "Data", "Cost", "Expected")
@@ -47,15 +48,17 @@ def recipe_names() -> list[str]:
     return sorted(each.name.removesuffix(".yaml") for each in files if each.name.endswith(".yaml"))
 
 
+@cache
 def recipe_text(name: str) -> str:
     """The file of a recipe.
 
     Raises:
         KeyError: no such recipe.
     """
-    if name not in recipe_names():
-        raise KeyError(name)
-    return resources.files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    try:
+        return resources.files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise KeyError(name) from error
 
 
 def recipe_facts(name: str) -> Facts:
@@ -80,6 +83,7 @@ def recipe_facts(name: str) -> Facts:
     return Facts(name=name, title=lines[0], said=said)
 
 
+@cache
 def value_comments(name: str) -> dict[str, str]:
     """What stands behind each value of a recipe's file: dotted name → its source.
 
