@@ -34,7 +34,9 @@ def decisions(plan: Plan, counted: Cost) -> Iterator[str]:
         ("loading.path", plan.loading_path),
         ("batch_size", f"{plan.batch_size}, {plan.steps_per_epoch} steps an epoch"),
         ("epochs", f"{plan.epochs:.4g}, {plan.total_steps:,} steps"),
+        *([("recipe.init", recipe.init)] if recipe.init != "default" else []),
         *([("recipe.optimizer", recipe.optimizer)] if recipe.optimizer != "adamw" else []),
+        *_progressive(plan),
         ("lr", f"{plan.lr:.2g}"),
         ("recipe.crop", f"{recipe.crop}" + (f", {recipe.padding} px" if recipe.crop == "pad" else "")),
         ("recipe.flip", "on" if recipe.flip else "off"),
@@ -58,6 +60,16 @@ def decisions(plan: Plan, counted: Cost) -> Iterator[str]:
     for name, value in rows:
         yield f"{name:<16} {value}" + (f"  ({why[name]})" if name in why else "")
     yield f"{'seed':<16} {plan.seed}"
+
+
+def _progressive(plan: Plan) -> list[tuple[str, str]]:
+    """The row on smaller images first, where there are any."""
+    size, share = plan.recipe.progressive_size, plan.recipe.progressive_share
+    return (
+        []
+        if size is None
+        else [("recipe.progressive_size", f"{size} px for {100 * share:.0f} % of the steps")]
+    )
 
 
 def describe_data(data: ImageData, plan: Plan) -> dict[str, Any]:
