@@ -66,6 +66,12 @@ def tiny_run(tiny: Arguments) -> Callable[..., TrainResult]:
 
 
 @pytest.fixture
+def without_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves are half of the time of a tiny run."""
+    monkeypatch.setattr("vitreous.training.curves.draw_curves", lambda *_: None)
+
+
+@pytest.fixture
 def stopped_at(tiny_run: Callable[..., TrainResult], monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Train a tiny run with some arguments changed and stop it, as SIGTERM does, at a step."""
 

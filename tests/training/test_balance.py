@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from vitreous.training.balance import balance_table, class_weights
 from vitreous.training.loss import classification_loss
 
+pytestmark = pytest.mark.usefixtures("without_curves")
+
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=8).filter(any))
 def test_weights_are_inverse_to_the_frequencies_and_one_in_the_mean_over_images(sizes):

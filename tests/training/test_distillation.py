@@ -26,6 +26,8 @@ from vitreous.training.objective import Shown
 from vitreous.training.settings import Distilling, TrainSettings
 from vitreous.training.teacher import Teacher, as_the_teacher_sees, read_teacher
 
+pytestmark = pytest.mark.usefixtures("without_curves")
+
 GREY = Preprocessing(channels=1, height=8, width=8, mean=(0.3,), std=(0.2,))
 COLOUR = Preprocessing(channels=3, height=16, width=12, mean=(0.4, 0.5, 0.6), std=(0.1, 0.2, 0.3))
 TEN = tuple(str(number) for number in range(10))

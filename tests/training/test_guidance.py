@@ -26,6 +26,8 @@ from vitreous.training.settings import Guidance, TrainSettings
 from vitreous.training.small_resnet import SmallResNet
 from vitreous.training.step import TrainStep
 
+pytestmark = pytest.mark.usefixtures("without_curves")
+
 GREY = Preprocessing(channels=1, height=8, width=8, mean=(0.3,), std=(0.2,))
 CONFIG = deit(image=ImageShape(1, 8, 8), classes=10, width=16, depth=3, heads=2, patch=2)
 THREE = json.dumps(to_json(CONFIG))

@@ -15,6 +15,8 @@ from vitreous.models.vision_transformer import build
 from vitreous.parts import ImageShape
 from vitreous.training.objective import EveryPath, Objective, Shown
 
+pytestmark = pytest.mark.usefixtures("without_curves")
+
 HOST = deit(image=ImageShape(1, 8, 8), classes=10, width=16, depth=1, heads=2, patch=4)
 THREE = json.dumps(to_json(recursive(HOST, times=3)))
 

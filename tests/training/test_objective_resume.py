@@ -8,6 +8,8 @@ import pytest
 from tests.training.test_distillation import model_folder
 from tests.training.test_mixed_depth import THREE
 
+pytestmark = pytest.mark.usefixtures("without_curves")
+
 
 def delivered(run: Path) -> bytes:
     return (run / "model" / "model.safetensors").read_bytes()

@@ -1,9 +1,13 @@
 """Two processes learn from a teacher and a guide what one learns."""
 
+import pytest
+
 from tests.training.test_distillation import model_folder
 from tests.training.test_guidance import GUIDED, THREE
 from tests.training.together import together
 from tests.training.together_tasks import run
+
+pytestmark = pytest.mark.usefixtures("without_curves")
 
 
 def test_two_processes_take_the_steps_of_one(tmp_path, tiny):
