@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.data.packed import CLASSES, photos, sharded
@@ -12,12 +12,14 @@ from vitreous.data.shard_order import SHARDS_AT_ONCE, permutation_by_shards, sha
 from vitreous.errors import ConfigError
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=300), st.integers(0, 9))
 def test_an_epoch_by_shards_shows_every_image_once(shards, seed):
     order = permutation_by_shards(np.random.default_rng(seed), np.array(shards))
     assert sorted(order.tolist()) == list(range(len(shards)))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 99))
 def test_only_a_few_shards_are_read_at_a_time_and_are_mixed(seed):
     shards = np.repeat(np.arange(40), 25)

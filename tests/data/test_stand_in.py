@@ -3,7 +3,7 @@ import logging
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.data.packed import CLASSES, name_classes, photos, sharded
@@ -42,6 +42,7 @@ def opened(data, path="streaming", workers=0, split="train", *, skip=True, look=
     )
 
 
+@settings(deadline=None)
 @given(st.lists(st.booleans(), min_size=1, max_size=30).filter(lambda bad: not all(bad)))
 def test_the_next_readable_image_stands_in(bad):
     for i, other in enumerate(stand_ins(np.array(bad))):
