@@ -1,5 +1,7 @@
 """A batch that was kept because it was not finite gives the same answer when it is replayed."""
 
+import json
+
 import pytest
 import torch
 
@@ -23,6 +25,7 @@ def test_a_replay_names_the_module_again(tiny_run, tmp_path, monkeypatch, capsys
         tiny_run()
     found = replay(tmp_path / "run")
     assert (found.step, found.what) == (3, "loss")
+    assert json.loads(json.dumps(found.to_json(), allow_nan=False))["looks"][0]["finite"] is False
     assert found.looks[0].first == "first in head.classifier (Linear), going forward"
     assert main(["runs", "replay", str(tmp_path / "run"), "--rows", "2"]) == 0
     out = capsys.readouterr().out

@@ -98,3 +98,8 @@ def test_a_folder_that_holds_something_else_is_refused_for_a_set(tiny, tmp_path)
     (tmp_path / "thesis" / "thesis.tex").write_text("ten years of work")
     with pytest.raises(ConfigError, match="is not a set of seeds"):
         train_seeds([0, 1], **tiny | {"out": str(tmp_path / "thesis")})
+
+
+def test_a_dry_run_of_a_set_is_refused_with_what_to_leave_out(capsys):
+    assert main(["train", "--data", "digits", "--dry-run", "--seeds", "0..1"]) == 2
+    assert "leave --seeds out" in capsys.readouterr().err

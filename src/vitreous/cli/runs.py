@@ -172,7 +172,8 @@ def _replay(words: Sequence[str]) -> int:
     print(f"step {found.step} of {found.folder}: {found.what} was not finite")
     for look in found.looks:
         told = look.first or "all values are finite"
-        print(f"{look.precision:<10} loss {look.loss:.4g}, gradient norm {look.norm:.4g}: {told}")
+        norm = "" if found.what.startswith("val") else f", gradient norm {look.norm:.4g}"
+        print(f"{look.precision:<10} loss {look.loss:.4g}{norm}: {told}")
     own = found.looks[0].outputs if found.looks else ()
     bad = next((place for place, seen in enumerate(own) if not seen.finite), len(own) - 1)
     shown = own[max(0, bad + 1 - asked.settings.rows) : bad + 1]

@@ -49,6 +49,8 @@ def run(words: Sequence[str]) -> int:
             "train needs images: --data FOLDER with a folder for each class inside; "
             "for example: vitreous train --data flowers, or --data digits to try it out"
         )
+    if asked.settings.dry_run and asked.settings.seeds is not None:
+        raise ConfigError("--dry-run plans one run; leave --seeds out, a set takes as much for each seed")
     if asked.settings.dry_run:
         from vitreous.cli.told_dry_run import tell
         from vitreous.runs.dry_run import plan_run

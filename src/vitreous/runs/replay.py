@@ -7,7 +7,7 @@ cross-entropy, and said.
 
 import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class Replay:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        looks = [{**asdict(each), "finite": each.finite} for each in self.looks]
+        looks = [each.to_json() for each in self.looks]
         return {"folder": str(self.folder), "step": self.step, "what": self.what, "looks": looks}
 
 

@@ -64,6 +64,14 @@ class Look:
         """Whether loss and gradients are."""
         return math.isfinite(self.loss) and math.isfinite(self.norm)
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; numbers that JSON does not know (`nan`, `inf`) as texts."""
+        told = {**dataclasses.asdict(self), "finite": self.finite}
+        return told | {
+            name: value if math.isfinite(value) else str(value)
+            for name, value in (("loss", self.loss), ("norm", self.norm))
+        }
+
 
 def look_again(trainee: TrainStep, shown: Shown, step: int, precision: str) -> Look:
     """Take a step again without moving the weights.
@@ -232,7 +240,7 @@ def keep(
         "seed": plan.seed,
         "stream_seeds": seeds,
         **facts,
-        "looks": [{**dataclasses.asdict(each), "finite": each.finite} for each in looks],
+        "looks": [each.to_json() for each in looks],
         "plan": plan.to_json(),
     }
     try:
