@@ -1,13 +1,15 @@
 """What chose the numbers of `vitreous data check`, and how long the check takes.
 
-Three measurements on real sets, one after the other:
+Four measurements on real sets, one after the other:
 
 1. Near duplicates. For hashes of 8×8, 12×12 and 16×16 cosine terms: by how many bits an edited copy differs
    (500 images, median and 90th percentile), and how many test images have a training image within a share of
    the bits, with how many of these of another class, which no true duplicate has.
 2. JPEG. The comb's score and quality of the pixels as they are stored, of the same images resized (which
    were never JPEG at that size), and of those after JPEG at several qualities.
-3. The check itself: processor seconds of one thread, wall seconds, and what it says.
+3. Labels. How often the nearest class mean is right with the ids as they are and with the best exchange of
+   ids, for the right ids, for all of them shifted by one, and for a shift behind a class that is left out.
+4. The check itself: processor seconds of one thread, wall seconds, and what it says.
 
     python benchmarks/data_check.py cifar10-train.parquet,cifar10-test.parquet digits
 
@@ -28,7 +30,9 @@ from scipy.fft import dctn
 
 from vitreous.data.check import check_data
 from vitreous.data.decode import upright
+from vitreous.data.examine import lowest_terms
 from vitreous.data.jpeg_traces import jpeg_traces
+from vitreous.data.label_agreement import agreement
 from vitreous.data.loading import Loading
 from vitreous.data.records import Records
 from vitreous.data.sources import find_source
@@ -116,6 +120,26 @@ def near_duplicates(train: Records, test: Records) -> None:
         print(f"  {terms**2:>3} bits  {'; '.join(told)}")
 
 
+def exchanged(train: Records, test: Records) -> None:
+    classes = len(train.names)
+    features, other = (
+        lowest_terms(np.stack([miniature(image) for image in images_of(each)]))[:, :8, :8].reshape(-1, 64)
+        for each in (train, test)
+    )
+    left = test.labels != classes // 2
+    behind = test.labels[left] - (test.labels[left] > classes // 2)
+    print("nearest class mean right: as labelled, with the best exchange of ids, margin of chance")
+    for name, pictures, labels in (
+        ("right ids", other, test.labels),
+        ("shifted by one", other, (test.labels + 1) % classes),
+        (f"without class {classes // 2}", other[left], behind),
+    ):
+        told = agreement(features, train.labels, pictures, labels, classes)
+        verdict = "agree" if told.agrees else "exchanged"
+        shares = f"{told.as_labelled:6.1%}  {told.reassigned:6.1%}  {told.margin:5.1%}"
+        print(f"  {name:<18} {shares}  {verdict}")
+
+
 def luma(image: Image.Image) -> np.ndarray:
     pixels = np.asarray(image)
     return pixels if pixels.ndim == 2 else pixels @ LUMA
@@ -158,6 +182,7 @@ def main() -> None:
         compression(parts.get("train") or next(iter(parts.values())))
         if "train" in parts and len(parts) > 1:
             near_duplicates(parts["train"], parts.get("test") or parts["val"])
+            exchanged(parts["train"], parts.get("test") or parts["val"])
 
 
 if __name__ == "__main__":
