@@ -82,6 +82,23 @@ def test_an_argument_wins_even_where_it_is_the_default(python: Callable[..., Tra
     assert whole.recipe == TrainSettings().recipe, "a section as a value is all of it"
 
 
+def test_of_two_ways_to_say_one_thing_the_later_counts(
+    tmp_path: Path, python: Callable[..., TrainSettings]
+) -> None:
+    path = written(tmp_path, "a.yaml", "based_on: deit_tiny_imagenet\nrecipe: {warmup: 0.2, final_lr: 0.5}\n")
+    asked = parse(verb.VERB, ["-c", path, "--time", "30m", "--lr", "1e-4"])
+    recipe = asked.settings.recipe
+    assert (asked.settings.epochs, asked.settings.time) == ("auto", "30m")
+    assert (asked.settings.lr, recipe.lr_per_512) == (1e-4, None)
+    assert (recipe.warmup, recipe.warmup_epochs) == (0.2, None)
+    assert (recipe.final_lr, recipe.min_lr) == (0.5, None)
+    assert "epochs" not in asked.sources and asked.sources["recipe.warmup"] == path
+    same = python("digits", config=path, time="30m", lr=1e-4)
+    assert (same.epochs, same.time, same.recipe) == ("auto", "30m", recipe)
+    scaled = python("digits", config="cct_cifar10", recipe={"lr_per_512": 1e-3})
+    assert (scaled.lr, scaled.recipe.lr_per_512) == ("auto", 1e-3)
+
+
 def test_settings_as_one_value_leave_nothing_open(
     monkeypatch: pytest.MonkeyPatch, python: Callable[..., TrainSettings]
 ) -> None:

@@ -21,6 +21,7 @@ from vitreous.configuration.layers import Layered, layered
 from vitreous.configuration.typed import wrong
 from vitreous.configuration.unscaled_lr import warn_of_unscaled_lr
 from vitreous.errors import ConfigError
+from vitreous.recipes.alternatives import overruled
 
 Settings = TypeVar("Settings")
 
@@ -91,8 +92,8 @@ def parse(verb: Verb[Settings], words: Sequence[str]) -> Parsed[Settings]:
         below = layered(verb.name, settings_types(verb.in_files or verb.settings), typed.get("config", []))
         warn_of_unscaled_lr(below, given)
     return Parsed(
-        settings=construct(verb.settings, below.values | given),
-        sources=below.sources | dict.fromkeys(given, "flag"),
+        settings=construct(verb.settings, overruled(below.values, given) | given),
+        sources=overruled(below.sources, given) | dict.fromkeys(given, "flag"),
         as_json="--json" in switched,
         print_config="--print_config" in switched,
     )

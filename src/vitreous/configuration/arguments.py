@@ -14,6 +14,7 @@ from vitreous.configuration.fields import settings_types
 from vitreous.configuration.layers import layered
 from vitreous.configuration.unscaled_lr import warn_of_unscaled_lr
 from vitreous.errors import ConfigError
+from vitreous.recipes.alternatives import overruled
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -63,9 +64,11 @@ def filled(given: Mapping[str, Any], verb: str, settings: type) -> dict[str, Any
     paths = [config] if isinstance(config, str | os.PathLike) else config
     below = layered(verb, settings_types(settings), [os.fspath(each) for each in paths])
     warn_of_unscaled_lr(below, own)
+    said = [name for name in own if not isinstance(own[name], Mapping)]
+    said += [f"{section}.{name}" for section in own if section not in said for name in own[section]]
     plain: dict[str, Any] = {}
     sections: dict[str, dict[str, Any]] = {}
-    for key, value in below.values.items():
+    for key, value in overruled(below.values, said).items():
         section, _, name = key.rpartition(".")
         (sections.setdefault(section, {}) if section else plain)[name] = value
     for section, values in sections.items():

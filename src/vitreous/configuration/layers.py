@@ -3,7 +3,8 @@
     defaults < recipes < config files < environment variables < flags or arguments
 
 Recipes, and files, count from left to right, the later one wins. A recipe stands below every file, wherever
-it is named: it is where a run starts from. A file brings what it is `based_on` along, right below itself.
+it is named: it is where a run starts from. A file brings what it is `based_on` along, right below itself. Of
+two settings that say one thing in two ways the later counts (`recipes/alternatives.py`).
 """
 
 import os
@@ -14,6 +15,7 @@ from typing import Any
 from vitreous.configuration.config_file import is_recipe, read_layers
 from vitreous.configuration.environment import read_environment, variable
 from vitreous.configuration.typed import typed
+from vitreous.recipes.alternatives import overruled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +55,12 @@ def layered(
     lr_batch = None
     for named in sorted(config, key=lambda named: not is_recipe(named)):
         for layer in read_layers(named, types):
-            values |= layer.values
+            values = overruled(values, layer.values) | layer.values
             sources |= dict.fromkeys(layer.values, layer.source)
             if "lr" in layer.values:
                 lr_batch = values.get("batch_size")
     found = read_environment(verb, types, os.environ if environment is None else environment)
+    values = overruled(values, found)
     for key, value in found.items():
         name = variable(verb, key)
         values[key] = typed(value, types[key], f"environment variable {name}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from vitreous.recipes.alternatives import overruled
 from vitreous.recipes.shipped import recipe_facts, recipe_text, value_comments
 
 
@@ -45,13 +46,14 @@ def values(name: str) -> dict[str, Value]:
     """
     found: dict[str, Value] = {}
     for each in reversed(chain(name)):
-        comments = value_comments(each)
+        own: dict[str, Value] = {}
         for key, value in _content(each).items():
             if key in ("schema_version", "based_on"):
                 continue
             inside = {f"{key}.{inner}": it for inner, it in value.items()} if isinstance(value, dict) else {}
             for dotted, it in (inside or {key: value}).items():
-                found[dotted] = Value(value=it, recipe=each, source=comments[dotted])
+                own[dotted] = Value(value=it, recipe=each, source=value_comments(each)[dotted])
+        found = overruled(found, own) | own
     return dict(sorted(found.items(), key=lambda item: "." in item[0]))  # stable: sections stay together
 
 
