@@ -10,7 +10,7 @@ import torch
 
 from vitreous.errors import ConfigError, StoppedError
 from vitreous.interop.model_folder import load
-from vitreous.interop.resize import resize_positions
+from vitreous.interop.resize import resize_positions, resized_tables
 from vitreous.models import VisionTransformer, build, config
 from vitreous.models.lape import lape
 from vitreous.models.sret import sret
@@ -19,8 +19,11 @@ from vitreous.training.loop import Loop
 from vitreous.training.progressive import (
     AtTwoSizes,
     SmallFirst,
+    as_places,
     at_two_sizes,
     check_progressive,
+    from_places,
+    resizing,
     small_config,
     small_first,
 )
@@ -187,3 +190,26 @@ def test_a_given_time_counts_steps_of_both_sizes(tiny_run: Run, monkeypatch: pyt
 def test_guidance_by_maps_of_one_size_is_refused(tiny_run: Run) -> None:
     with pytest.raises(ConfigError, match=r"guidance.teacher and recipe.progressive_size do not go together"):
         tiny_run(guidance={"teacher": "cnn"}, recipe={"progressive_size": 4})
+
+
+@pytest.mark.parametrize("name", ["deit", "sret", "relative"])
+def test_the_matrix_that_resizes_tables_is_torchs_bicubic(name: str) -> None:
+    full, network = two_sizes(FAMILIES[name], 24)
+    small = network._models[1]
+    for path in network._tables:
+        table = full.get_parameter(path)
+        assert isinstance(table, torch.Tensor)
+        expected = resized_tables({path: table.detach()}, full, small)[path]
+        found = from_places(resizing(full, small, path) @ as_places(table.detach()), expected.shape)  # type: ignore[arg-type]
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+
+
+def test_in_mixed_precision_tables_stay_as_precise_as_they_are() -> None:
+    _, network = two_sizes(DEIT, 16)
+    seen: list[torch.dtype] = []
+    network._models[1].position.register_forward_pre_hook(
+        lambda module, _: seen.append(module.table.weight.dtype)
+    )
+    with torch.autocast("cpu", torch.bfloat16):
+        network(images(DEIT, 16))
+    assert seen == [torch.float32]

@@ -149,16 +149,48 @@ class AtTwoSizes(nn.Module):
         self._models = (full, small)  # in a tuple: they are in the networks already
         self._size = (small.config.image.height, small.config.image.width)
         self._tables = {path: _inside(small_network, small, path) for path in tables}
+        for number, path in enumerate(tables):
+            self.register_buffer(f"resize_{number}", resizing(full, small, path), persistent=False)
 
     def forward(self, images: Tensor) -> Any:
         """The network's output for images of the full or of the small size."""
         if tuple(images.shape[-2:]) != self._size:
             return self.network(images)
         full, small = self._models
-        weights = {path: full.get_parameter(path) for path in self._tables}
-        resized = resized_tables(weights, full, small)
-        given = {self._tables[path]: table for path, table in resized.items()}
+        given = {}
+        with torch.autocast(images.device.type, enabled=False):  # tables stay as precise as they are
+            for number, (path, name) in enumerate(self._tables.items()):
+                table = as_places(full.get_parameter(path))
+                shape = small.get_buffer(path).shape
+                given[name] = from_places(self.get_buffer(f"resize_{number}") @ table, shape)
         return functional_call(self.small_network, given, (images,))
+
+
+def resizing(full: VisionTransformerModule, small: VisionTransformerModule, path: str) -> Tensor:
+    """The matrix (places there, places here) that resizes a table: resizing is linear.
+
+    A product with it has a deterministic backward pass everywhere, which torch's bicubic resize has not on
+    GPUs.
+    """
+    table = full.get_parameter(path)
+    places = as_places(table).shape[0]
+    unit = from_places(torch.eye(places, dtype=table.dtype, device=table.device), table.shape)
+    return as_places(resized_tables({path: unit}, full, small)[path])
+
+
+def as_places(table: Tensor) -> Tensor:
+    """A position table of any form as (places, width): learned, a grid's map, or offsets."""
+    if table.ndim == 2:
+        return table
+    first = table[0]
+    return first.flatten(1).transpose(0, 1) if table.ndim == 4 else first  # 4: (1, width, rows, columns)
+
+
+def from_places(table: Tensor, shape: torch.Size) -> Tensor:
+    """Inverse of `as_places`; the width is the table's own, the rest is the shape's."""
+    if len(shape) == 4:
+        return table.T.unflatten(1, (shape[2], shape[3]))[None]
+    return table[None] if len(shape) == 3 else table
 
 
 def _inside(network: nn.Module, model: nn.Module, path: str) -> str:
