@@ -76,9 +76,10 @@ RUNS = {
     "recursive": arguments(recursive()),
     "streaming": arguments(plain(), loading={"path": "streaming", "workers": 0}, epochs=1),
     "accumulated": arguments(plain(), recipe={"accumulate": 2}, epochs=1),
+    "in parts": arguments(recursive(), sharding="fsdp"),
 }
 COUNTS = [{"images": 23, "batch": 8}, {"images": 17, "batch": 16}, {"images": 3, "batch": 8}]
-STOPS = {1: 12, 2: 25, 4: 38}  # one process begins, two go on, then four, then one ends
+STOPS = {1: 12, 2: 25, 4: 38}  # one process begins, two go on with model and checkpoint in parts, then four
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +98,12 @@ def told(tmp_path_factory, home):
     def tasks(size: int) -> dict[str, tuple[str, dict]]:
         runs = {name: ("run", given | {"out": str(folder / f"{name}{size}")}) for name, given in RUNS.items()}
         counts: dict[str, tuple[str, dict]] = {f"count {each['images']}": ("count", each) for each in COUNTS}
-        stop = {"relay": ("run", relay | {"stop_after": STOPS[size], "told": size - 1})}
+        sharding = "fsdp" if size == 2 else "ddp"
+        stop = {"relay": ("run", relay | {"stop_after": STOPS[size], "told": size - 1, "sharding": sharding})}
         supernets: dict[str, tuple[str, dict]] = {
             "with norm": ("supernet", {"norm": True}),
-            "in parts": ("supernet", {"norm": False, "accumulate": 2}),
+            "accumulating": ("supernet", {"norm": False, "accumulate": 2}),
+            "sharded": ("supernet", {"norm": True, "sharding": "fsdp"}),
         }
         return runs | counts | stop | supernets
 
@@ -124,7 +127,14 @@ def largest_difference(one: list[float], other: list[float]) -> float:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
     ("name", "bound"),
-    [("plain", EXACT), ("recursive", EXACT), ("float32", 1e-4), ("streaming", EXACT), ("accumulated", EXACT)],
+    [
+        ("plain", EXACT),
+        ("recursive", EXACT),
+        ("float32", 1e-4),
+        ("streaming", EXACT),
+        ("accumulated", EXACT),
+        ("in parts", EXACT),
+    ],
 )
 def test_every_loss_is_that_of_one_process_with_the_same_batch(told, size, name, bound):
     alone = told[1][name][0]
@@ -161,7 +171,7 @@ def test_other_numbers_of_processes_continue_a_run_to_the_same_end(told):
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("name", ["with norm", "in parts"])
+@pytest.mark.parametrize("name", ["with norm", "accumulating", "sharded"])
 def test_unused_weights_repeated_weights_and_batch_norm_end_as_in_one_process(told, size, name):
     alone = told[1][name][0]
     for shared in told[size][name]:

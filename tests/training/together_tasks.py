@@ -24,6 +24,7 @@ from vitreous.training.loop import Loop
 from vitreous.training.objective import Shown
 from vitreous.training.parallel import replicated, synchronize_batch_norm
 from vitreous.training.recipe import Recipe
+from vitreous.training.sharded import Sharded
 from vitreous.training.step import TrainStep
 from vitreous.training.train import train
 from vitreous.training.validation import validate
@@ -81,13 +82,16 @@ class Supernet(nn.Module):
         return out
 
 
-def supernet(norm: bool, **recipe: Any) -> dict[str, Any]:
+def supernet(norm: bool, sharding: str = "ddp", **recipe: Any) -> dict[str, Any]:
     """Six steps, the path taken changes with the step; losses, norms and all weights."""
     with joined(device="cpu", timeout_s=60) as found:
         torch.manual_seed(0)
         model = Supernet(norm).double()
         synchronize_batch_norm(model, found)
-        forward = model if found.alone else replicated(model)
+        forward: nn.Module = model
+        if not found.alone:
+            in_parts = sharding == "fsdp"
+            forward = Sharded(model, model, found, averaged=True) if in_parts else replicated(model)
         trainee = TrainStep(
             model,
             Recipe(drop_path=0.0, label_smoothing=0.0, **recipe),

@@ -84,7 +84,7 @@ def memory_use(trainee: TrainStep, shown: Shown, accumulate: int, peak: Peak) ->
         weights=tensor_bytes(trainee.model.state_dict()),
         gradients=tensor_bytes([each.grad for each in trainee.model.parameters()]),
         optimizer=tensor_bytes(trainee.optimizer.state_dict()),
-        average=0 if trainee.average is None else tensor_bytes(trainee.average.state_dict()),
+        average=0 if trainee.average is None else tensor_bytes(trainee.average.module.state_dict()),
         activations=activations,
         peak=peak.bytes,
         peak_is=peak.what,

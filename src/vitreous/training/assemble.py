@@ -28,6 +28,7 @@ from vitreous.training.parallel import replicated, synchronize_batch_norm
 from vitreous.training.plan import Plan
 from vitreous.training.progressive import AtTwoSizes, at_two_sizes, small_config, small_first
 from vitreous.training.settings import TrainSettings
+from vitreous.training.sharded import Sharded
 from vitreous.training.step import Forward, TrainStep
 from vitreous.training.teacher import Teacher, read_teacher
 from vitreous.training.teacher_cache import known_probabilities
@@ -65,17 +66,24 @@ def make_model(plan: Plan, settings: TrainSettings | None = None) -> tuple[nn.Mo
     return model, compiled(network) if plan.compiled else network
 
 
-def shared(forward: Forward, world: World) -> Forward:
+def shared(plan: Plan, model: nn.Module, forward: Forward, world: World) -> Forward:
     """What computes the logits so that gradients, and statistics of norms, are those of the whole batch.
 
     Args:
+        plan: says whether the model is kept whole or in parts.
+        model: of `make_model`; taken apart in place where it is kept in parts.
         forward: of `make_model`; its BatchNorms are exchanged.
         world: the processes that train together; one alone needs nothing.
+
+    Raises:
+        ConfigError: parts of a network that cannot be taken apart.
     """
     if world.alone:
         return forward
     assert isinstance(forward, nn.Module)
     synchronize_batch_norm(forward, world)
+    if plan.sharding == "fsdp":
+        return Sharded(model, forward, world, averaged=plan.recipe.ema)
     return replicated(forward)
 
 

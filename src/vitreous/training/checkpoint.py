@@ -31,6 +31,7 @@ from vitreous.errors import ConfigError
 FORMAT_VERSION = 1
 SUMS = "SHA256SUMS"
 TEMPORARY = ".writing-"
+PARTS = "parts"
 
 Weights = dict[str, Tensor]
 logger = logging.getLogger("vitreous")
@@ -51,8 +52,14 @@ class Checkpoint:
     state: dict[str, Any]
 
 
-def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
+def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int, parts: Path | None = None) -> Path:
     """Write `folder/step-<step>` and drop all but the newest `keep` checkpoints.
+
+    Args:
+        folder: of all checkpoints.
+        checkpoint: what to write.
+        keep: how many stay.
+        parts: folder of what several processes have written of it, which becomes its `parts/`.
 
     Raises:
         OSError: the disk is full or not writable; the earlier checkpoints are untouched.
@@ -75,6 +82,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
         for name, content in sums.items():
             write_synced(temporary / name, content)
             lines.append(f"{hashlib.sha256(content).hexdigest()}  {name}\n")
+        if parts is not None:
+            lines += _taken_in(parts, temporary / PARTS)
         write_synced(temporary / SUMS, "".join(lines).encode())
         sync_folder(temporary)
         if final.exists():  # a damaged one that this run has come past again
@@ -91,6 +100,19 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int) -> Path:
     for old in list_checkpoints(folder)[max(1, keep) :]:
         shutil.rmtree(old)
     return final
+
+
+def _taken_in(parts: Path, place: Path) -> list[str]:
+    """Move written parts to their place, wait until they are on the disk; their sums."""
+    parts.rename(place)
+    lines = []
+    for each in sorted(place.iterdir()):
+        with each.open("rb") as file:
+            os.fsync(file.fileno())
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        lines.append(f"{digest}  {PARTS}/{each.name}\n")
+    sync_folder(place)
+    return lines
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
@@ -168,7 +190,12 @@ def read_checkpoint(folder: Path) -> Checkpoint:
             "is loaded); it was refused and nothing in it was run"
         ) from None
     weights = {path.stem: safetensors.torch.load_file(path) for path in sorted(folder.glob("*.safetensors"))}
-    return Checkpoint(weights=weights, optimizer=optimizer, state=state)
+    read = Checkpoint(weights=weights, optimizer=optimizer, state=state)
+    if not (folder / PARTS).is_dir():
+        return read
+    from vitreous.training.checkpoint_parts import put_together  # it writes with this file
+
+    return put_together(folder, read)
 
 
 def write_synced(path: Path, content: bytes) -> None:

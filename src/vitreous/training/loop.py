@@ -28,6 +28,7 @@ from vitreous.data.augment import Augmentation
 from vitreous.data.batches import Batches
 from vitreous.errors import ConfigError, DivergedError, StoppedError, VitreousError
 from vitreous.training.checkpoint import Checkpoint, Weights, save_checkpoint
+from vitreous.training.checkpoint_parts import write_parts
 from vitreous.training.divergence import investigate, investigate_validation
 from vitreous.training.interruption import Interruption
 from vitreous.training.memory import is_out_of_memory, largest_that_fits, out_of_memory_sentence
@@ -275,12 +276,19 @@ class Loop:
 
     def _cause(self, what: str, step: int, shown: Shown | None) -> str:
         """Where a step stopped being finite, as a clause."""
+        if self._in_parts:
+            return ""
         facts = {"what": what, "epoch": step / self.plan.steps_per_epoch, "checkpoint": self._saved_step}
         where = investigate(
             self.trainee, self.plan, self._own_folder, step, shown,
             train=self.train, augment=self.augment, facts=facts,
         )  # fmt: skip
         return self._first_told(where)
+
+    @property
+    def _in_parts(self) -> bool:
+        """Whether no process can run the model by itself, to look again at a batch of its own."""
+        return self.plan.sharding == "fsdp" and not self._world.alone
 
     @property
     def _own_folder(self) -> Path:
@@ -329,8 +337,13 @@ class Loop:
             )
             if not math.isfinite(found["loss"]):
                 facts = {"what": f"{name}/loss", "checkpoint": self._saved_step}
-                where = investigate_validation(model, self.plan, self._own_folder, self.step, self.val, facts)
-                where = self._first_told(where)
+                where = (
+                    ""
+                    if self._in_parts
+                    else self._first_told(
+                        investigate_validation(model, self.plan, self._own_folder, self.step, self.val, facts)
+                    )
+                )
                 self._diverged(f"{name}/loss", found["loss"], math.nan, self.step - 1, where)
             values |= {f"{name}/{key}": value for key, value in found.items()}
             if self.judge.better(found, self.best):
@@ -342,7 +355,7 @@ class Loop:
                 }
                 self.best_weights = {
                     key: value.detach().to("cpu", copy=True).contiguous()
-                    for key, value in model.state_dict().items()
+                    for key, value in self.trainee.weights_of(model).items()
                 }
             judged.append(found)
         self.judge.count(judged)
@@ -371,19 +384,20 @@ class Loop:
         Args:
             must: a full disk is an error; else it is a warning and training goes on.
         """
-        if self.step == self._saved_step:
+        if self._world.from_first(self.step == self._saved_step):
             return
         self._settle()
-        if self._log is None:
-            self._saved_step = self.step
-            return
+        in_parts = self._in_parts and self.saving.in_parts
+        # of a model in parts, all processes ask together
+        weights = self.trainee.weights(in_parts=in_parts)
+        if self.best_weights:
+            weights["best"] = self.best_weights
+        optimizer = self.trainee.optimizer_state(in_parts=in_parts)
+        folder, parts = self.folder / "checkpoints", None
         try:
-            weights = self.trainee.weights()
-            if self.best_weights:
-                weights["best"] = self.best_weights
             state = {
                 **self._keys(),
-                "metrics_bytes": self._log.sync(),
+                "metrics_bytes": 0 if self._log is None else self._log.sync(),
                 "best": self.best,
                 "judge": self.judge.state(),
                 "latest": self.latest,
@@ -392,8 +406,11 @@ class Loop:
                 "spikes": self.spikes.state,
                 "plan": self.plan.to_json(),
             }
-            checkpoint = Checkpoint(weights=weights, optimizer=self.trainee.optimizer_state(), state=state)
-            save_checkpoint(self.folder / "checkpoints", checkpoint, keep=self.saving.keep)
+            checkpoint = Checkpoint(weights=weights, optimizer=optimizer, state=state)
+            if in_parts:
+                checkpoint, parts = write_parts(folder, checkpoint, self._world)
+            if self._log is not None:
+                save_checkpoint(folder, checkpoint, keep=self.saving.keep, parts=parts)
             self._saved_step = self.step
         except OSError as error:
             if error.errno not in FULL:

@@ -163,7 +163,7 @@ class Run:
     ) -> TrainResult:
         world, settings = self.world, self.settings
         model, forward = world.led(lambda: make_model(plan, settings if checkpoint is None else None))
-        forward = shared(forward, world)
+        forward = shared(plan, model, forward, world)
         train_batches = world.led(lambda: make_train_batches(plan, data, self.settings.loading, world))
         val_batches = world.led(lambda: make_val_batches(plan, data, self.settings.loading, world))
         if checkpoint is None and world.first:

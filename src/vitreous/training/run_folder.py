@@ -29,8 +29,8 @@ from vitreous.training.world import World
 INPUT = "config.input.yaml"
 STATE = "run.json"
 WITHOUT_EFFECT = (
-    "out", "fresh", "reference", "saving.every_s", "saving.keep", "loading.workers", "devices", "sharding",
-    "timeout_s",
+    "out", "fresh", "reference", "saving.every_s", "saving.keep", "saving.in_parts", "loading.workers",
+    "devices", "sharding", "timeout_s",
 )  # fmt: skip
 logger = logging.getLogger("vitreous")
 

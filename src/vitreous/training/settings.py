@@ -15,10 +15,13 @@ class Saving:
         every_s: seconds between checkpoints; one is always written at the first and the last step and
             when the run is told to stop.
         keep: how many of the newest checkpoints stay on disk.
+        in_parts: with `sharding: fsdp`, each process writes its part of a checkpoint, instead of the first
+            one the whole.
     """
 
     every_s: float = 120.0
     keep: int = 2
+    in_parts: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.nn.utils import clip_grads_with_norm_
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from vitreous.data.streams import stream_seed
@@ -30,6 +30,14 @@ from vitreous.training.optimizer import make_optimizer
 from vitreous.training.progressive import SmallFirst
 from vitreous.training.recipe import Recipe
 from vitreous.training.schedule import make_schedule
+from vitreous.training.sharded import (
+    Sharded,
+    ShardedAverage,
+    gradient_norm,
+    optimizer_parts,
+    parts_of,
+    whole,
+)
 from vitreous.training.world import World
 
 Forward = Callable[[Tensor], Any]
@@ -85,8 +93,10 @@ class TrainStep:
             self.optimizer, recipe, total_steps=total_steps, steps_per_epoch=steps_per_epoch
         )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "float16")
-        self.average: AveragedModel | None = None
-        if ema_decay is not None:
+        self.average: AveragedModel | ShardedAverage | None = None
+        if ema_decay is not None and isinstance(forward, Sharded):
+            self.average = ShardedAverage(forward.twin, ema_decay)
+        elif ema_decay is not None:
             self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema_decay))
         self._forward: Forward = model if forward is None else forward
         self._recipe = recipe
@@ -120,7 +130,7 @@ class TrainStep:
             if each.grad is not None and not self.world.alone:
                 self.world.sum(each.grad).div_(self.world.size)
         self.scaler.unscale_(self.optimizer)
-        norm = get_total_norm(each.grad for each in self._parameters if each.grad is not None)
+        norm = gradient_norm(self._parameters)
         if self._recipe.clip_norm:
             clip_grads_with_norm_(self._parameters, self._recipe.clip_norm, norm)
         return torch.stack([total, norm])
@@ -157,37 +167,45 @@ class TrainStep:
         """Learning rate of the newest step."""
         return self.schedule.lr
 
-    def weights(self) -> dict[str, Weights]:
-        """State dictionaries `model`, and `ema` and `objective` where these have weights; not copies."""
-        found = {"model": dict(self.model.state_dict())}
+    def weights(self, *, in_parts: bool = False) -> dict[str, Weights]:
+        """State dictionaries `model`, and `ema` and `objective` where these have weights; not copies.
+
+        Where the model is in parts they are put together, all processes asking together, unless `in_parts`.
+        """
+        read = _state if in_parts else self.weights_of
+        found = {"model": read(self.model)}
         if self.average is not None:
-            found["ema"] = dict(self.average.module.state_dict())
+            found["ema"] = read(self.average.module)
         if self._beside:
             found["objective"] = self._learned_beside()
         return found
+
+    def weights_of(self, model: nn.Module) -> Weights:
+        """The state dictionary of the model or its average, whole."""
+        return whole(_state(model)) if isinstance(self._forward, Sharded) else _state(model)
 
     def _learned_beside(self) -> Weights:
         """What the objective learns for itself, by name; not a teacher that it asks."""
         named = self.objective.named_parameters()
         return {name: each.detach() for name, each in named if each.requires_grad}
 
-    def optimizer_state(self) -> dict[str, Any]:
+    def optimizer_state(self, *, in_parts: bool = False) -> dict[str, Any]:
         """Optimizer, gradient scaler and the number of averaged steps, as plain tensors and numbers."""
         return {
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.optimizer.state_dict() if in_parts else whole(self.optimizer.state_dict()),
             "scaler": self.scaler.state_dict(),
             "averaged": None if self.average is None else int(self.average.n_averaged),
         }
 
     def load(self, weights: dict[str, Weights], optimizer_state: dict[str, Any]) -> None:
         """Take over what `weights` and `optimizer_state` gave, in place: a compiled model stays compiled."""
-        self.model.load_state_dict(weights["model"])
+        self.model.load_state_dict(parts_of(weights["model"], self.model))
         for name, value in self._learned_beside().items():
             value.copy_(weights["objective"][name])
         if self.average is not None:
-            self.average.module.load_state_dict(weights["ema"])
+            self.average.module.load_state_dict(parts_of(weights["ema"], self.average.module))
             self.average.n_averaged.fill_(optimizer_state["averaged"])
-        self.optimizer.load_state_dict(optimizer_state["optimizer"])
+        self.optimizer.load_state_dict(optimizer_parts(optimizer_state["optimizer"], self.optimizer))
         self.scaler.load_state_dict(optimizer_state["scaler"])
 
     def _gathering(self) -> contextlib.AbstractContextManager[Any]:
@@ -200,3 +218,7 @@ class TrainStep:
         if self.precision not in MIXED:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, TYPES[self.precision])
+
+
+def _state(model: nn.Module) -> Weights:
+    return dict(model.state_dict())

@@ -19,7 +19,6 @@ from vitreous.training.tally import Tally, tally_of
 from vitreous.training.world import World
 
 
-@torch.inference_mode()
 def validate(
     model: nn.Module,
     batches: Iterable[Batch],
@@ -37,6 +36,14 @@ def validate(
         precision: `float32`, 16-bit autocast, or `float64` for a model that is in it.
         world: the processes that share the images; None for this one alone.
     """
+    world = world or World()
+    # parts of a model that are put together in inference mode could not be trained with afterwards
+    with torch.inference_mode() if world.alone else torch.no_grad():
+        return _tally(model, batches, preprocessing, precision).result(world)
+
+
+def _tally(model: nn.Module, batches: Iterable[Batch], preprocessing: Preprocessing, precision: str) -> Tally:
+    """The images of this process."""
     device = next(model.parameters()).device
     autocast: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
     if precision in MIXED:
@@ -53,4 +60,4 @@ def validate(
         tally.add(logits[: len(labels)].to(dtype), labels)
     model.train(was_training)
     assert tally is not None, "every process gets at least one batch"
-    return tally.result(world or World())
+    return tally
