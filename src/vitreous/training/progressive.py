@@ -182,15 +182,16 @@ def as_places(table: Tensor) -> Tensor:
     """A position table of any form as (places, width): learned, a grid's map, or offsets."""
     if table.ndim == 2:
         return table
-    first = table[0]
-    return first.flatten(1).transpose(0, 1) if table.ndim == 4 else first  # 4: (1, width, rows, columns)
+    if table.ndim == 3:
+        return table.squeeze(0)
+    return table.flatten(2).squeeze(0).transpose(0, 1)  # (1, width, rows, columns)
 
 
 def from_places(table: Tensor, shape: torch.Size) -> Tensor:
     """Inverse of `as_places`; the width is the table's own, the rest is the shape's."""
     if len(shape) == 4:
-        return table.T.unflatten(1, (shape[2], shape[3]))[None]
-    return table[None] if len(shape) == 3 else table
+        return table.T.reshape(1, -1, shape[2], shape[3])
+    return table.unsqueeze(0) if len(shape) == 3 else table
 
 
 def _inside(network: nn.Module, model: nn.Module, path: str) -> str:
