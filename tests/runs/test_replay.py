@@ -32,6 +32,26 @@ def test_a_replay_names_the_module_again(tiny_run, tmp_path, monkeypatch, capsys
     assert "first in head.classifier" in out and out.splitlines()[-1].endswith("not finite")
 
 
+def test_a_validation_loss_is_replayed_with_the_weights_that_were_validated(tiny_run, tmp_path, monkeypatch):
+    original = TrainStep.update
+
+    def update(self):
+        original(self)
+        if int(self.average.n_averaged) == 6:
+            with torch.no_grad():
+                self.average.module.head.classifier.bias.fill_(float("nan"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainStep, "update", update)
+        with pytest.raises(
+            DivergedError, match=r"val_ema/loss is nan .*head\.classifier\.bias, in validation"
+        ):
+            tiny_run()
+    found = replay(tmp_path / "run")
+    assert found.what == "val_ema/loss"
+    assert found.looks[0].first == "first in the weights: head.classifier.bias, in validation"
+
+
 def test_a_run_that_never_failed_has_nothing_to_replay(tmp_path):
     with pytest.raises(ConfigError, match="holds no batch to replay"):
         replay(tmp_path)

@@ -178,8 +178,8 @@ def investigate_validation(
         return ""
     look, batch = found
     weights = dict(model.state_dict())
-    keep(folder, plan, step, batch=batch._asdict(), weights=weights, facts=facts, looks=[look])
-    return explain([look])
+    place = keep(folder, plan, step, batch=batch._asdict(), weights=weights, facts=facts, looks=[look])
+    return explain([look]) + (f", batch and weights kept in {place}" if place else "")
 
 
 def _rewound(trainee: TrainStep, folder: Path, step: int, train: Batches, augment: Augmentation) -> Shown:
