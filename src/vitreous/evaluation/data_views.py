@@ -181,7 +181,8 @@ def _values(plan: Plan) -> tuple[dict[str, str], dict[str, str]]:
         "resized": f"a random window of {100 * recipe.smallest_crop:.0f} to 100 % of the area, to {size}",
         "none": "none",
     }[recipe.crop]
-    draws = f"{recipe.randaugment} operations of magnitude {recipe.randaugment_magnitude} of 30"
+    several = "operation" if recipe.randaugment == 1 else "operations"
+    draws = f"{recipe.randaugment} {several} of magnitude {recipe.randaugment_magnitude} of 30"
     mixes = [f"{name} (alpha {value:g})" for name, value in _mixes(plan) if value]
     train = {
         "kept": kept,
