@@ -71,6 +71,7 @@ def model(tmp_path, tiny):
     return file
 
 
+@pytest.mark.slow
 def test_signals_and_kills_end_a_run_that_one_process_then_continues(tmp_path, model):
     out = tmp_path / "run"
     command = ("vitreous", *words(out, model), "--devices", "2")
@@ -108,6 +109,7 @@ def test_signals_and_kills_end_a_run_that_one_process_then_continues(tmp_path, m
     assert (out / "debug" / "rank1.log").exists()
 
 
+@pytest.mark.slow
 def test_a_mistake_is_told_once_by_all_processes_of_torchrun_and_leaves_no_folder(tmp_path, model):
     out = tmp_path / "run"
     command = ("torch.distributed.run", "--nproc-per-node", "2", "-m", "vitreous")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.training.together import together
-from tests.training.together_tasks import count, run, supernet
+from tests.training.together_tasks import count, measured, run, supernet
 from vitreous.models.as_json import to_json
 from vitreous.models.catalog import config
 from vitreous.models.init import SReTInit
@@ -29,6 +29,7 @@ from vitreous.parts import (
 )  # fmt: skip
 from vitreous.training.world import World
 
+pytestmark = pytest.mark.slow
 SIZES = (2, 4)
 EXACT = 1e-10
 
@@ -105,11 +106,12 @@ def told(tmp_path_factory, home):
             "accumulating": ("supernet", {"norm": False, "accumulate": 2}),
             "sharded": ("supernet", {"norm": True, "sharding": "fsdp"}),
         }
-        return runs | counts | stop | supernets
+        measure = {"run": str(folder / "plain1"), "out": str(folder / f"measured{size}")}
+        return runs | counts | stop | supernets | {"measured": ("measured", measure)}
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    known = {"run": run, "count": count, "supernet": supernet}
+    known = {"run": run, "count": count, "supernet": supernet, "measured": measured}
     found = {1: {name: [known[task](**given)] for name, (task, given) in tasks(1).items()}}
     for size in SIZES:
         asked = tasks(size)
@@ -155,6 +157,15 @@ def test_every_image_counts_once_where_the_images_do_not_divide(told, size, imag
     for each in shares:
         assert (each["top1"], each["top5"]) == (alone["top1"], alone["top5"])
         assert each["loss"] == pytest.approx(alone["loss"], rel=1e-12)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_evaluating_a_run_gives_the_numbers_and_the_answers_of_one_process(told, size):
+    alone = told[1]["measured"][0]
+    assert len(alone["answers"]) == alone["metrics"]["val/images"]
+    for shared in told[size]["measured"]:
+        assert shared["answers"] == alone["answers"]
+        assert shared["metrics"] == pytest.approx(alone["metrics"], rel=1e-5)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from vitreous.data.batch import Batch
 from vitreous.data.preprocessing import Preprocessing
 from vitreous.errors import StoppedError
+from vitreous.evaluation.evaluate import evaluate
 from vitreous.parts import ImageShape
 from vitreous.training.loop import Loop
 from vitreous.training.objective import Shown
@@ -140,11 +141,17 @@ def count(images: int, batch: int) -> dict[str, float]:
         return found | {"images": float(sum(len(each.labels) for each in batches))}
 
 
+def measured(run: str, out: str) -> dict[str, Any]:
+    """`evaluate` of a trained run: metrics, and what was answered of each image in order."""
+    result = evaluate(run, out=out, batch_size=30, device="cpu")
+    return {"metrics": result.metrics, "answers": [(each.where, each.predicted) for each in result.answers]}
+
+
 def main(asked: Path, told: Path) -> None:
     torch.set_num_threads(1)
     tasks: list[tuple[str, dict[str, Any]]] = pickle.loads(asked.read_bytes())
     dist.init_process_group("gloo", timeout=datetime.timedelta(seconds=120))
-    known: dict[str, Callable[..., Any]] = {each.__name__: each for each in (run, supernet, count)}
+    known: dict[str, Callable[..., Any]] = {each.__name__: each for each in (run, supernet, count, measured)}
     results = [known[name](**arguments) for name, arguments in tasks]
     told.write_bytes(pickle.dumps(results))
     dist.destroy_process_group()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vitreous.cli.options import Verb, parse
 from vitreous.evaluation.settings import EvaluateSettings
+from vitreous.training.processes import this_process
 
 if TYPE_CHECKING:
     from vitreous.evaluation.result import EvaluationResult
@@ -45,6 +46,8 @@ def run(words: Sequence[str]) -> int:
     if is_set(Path(settings.run)):
         return _set(settings.run, options, as_json=asked.as_json)
     result = evaluate(settings.run, **options)
+    if not this_process().first:  # of several processes the first one tells
+        return 0
     if asked.as_json:
         told = {
             "split": result.split,

@@ -16,7 +16,7 @@ import torch
 import yaml
 
 from vitreous.analysis.multi_label import THRESHOLD
-from vitreous.data.batches import make_batches
+from vitreous.data.batches import Batches, make_batches
 from vitreous.data.images import ImageSplit, open_images
 from vitreous.data.loading import Loading
 from vitreous.data.sources import find_source
@@ -30,9 +30,11 @@ from vitreous.evaluation.settings import EvaluateSettings
 from vitreous.interop.classifier import Classifier
 from vitreous.interop.model_folder import load
 from vitreous.training.run_folder import INPUT
+from vitreous.training.world import World, joined, lost_processes_named
 
 logger = logging.getLogger("vitreous")
 SPLIT_FILE = "split.csv"
+PATIENCE_S = 600.0  # for another process
 
 
 def evaluate(
@@ -65,31 +67,34 @@ def evaluate(
     """
     if batch_size < 1:
         raise ConfigError(f"--batch-size is {batch_size}; 1 or more works")
-    place = Path(run)
-    classifier = load(place, device=choose_device(device))
-    if turns is not None:
-        classifier = classifier.with_turns(turns)
-    run_dir = next((each for each in (place, place.parent) if (each / INPUT).exists()), None)
-    stored = _stored(run_dir)
-    reading = _loading(stored, loading)
-    images, name, split, rows = _images(classifier, run_dir, stored, data, split, reading)
-    if turns is not None:
-        name = f"{name}-turns-{turns}"
-    folder = _folder(out, place, name, images)
-    started = time.perf_counter()
-    measurement, answers = _measure(classifier, rows, batch_size, reading)
-    result = EvaluationResult(
-        split=split,
-        metrics={f"{split}/{key}": value for key, value in measurement.values.items()},
-        per_class=measurement.per_class,
-        classes=classifier.classes,
-        confusion=measurement.confusion,
-        answers=answers,
-        images_per_second=len(rows) / (time.perf_counter() - started),
-        folder=folder,
-    )
-    write_files(result, classifier, rows, data=images)
-    return result
+    with joined(device=device, timeout_s=PATIENCE_S) as world, lost_processes_named():
+        place, asked_split = Path(run), split
+        classifier = world.led(lambda: load(place, device=choose_device(device)))
+        if turns is not None:
+            classifier = classifier.with_turns(turns)
+        run_dir = next((each for each in (place, place.parent) if (each / INPUT).exists()), None)
+        stored = _stored(run_dir)
+        reading = _loading(stored, loading)
+        images, name, split, rows = world.led(
+            lambda: _images(classifier, run_dir, stored, data, asked_split, reading)
+        )
+        if turns is not None:
+            name = f"{name}-turns-{turns}"
+        folder = world.by_first(lambda: _folder(out, place, name, images))
+        started = time.perf_counter()
+        measurement, answers = _measure(classifier, rows, batch_size, reading, world)
+        result = EvaluationResult(
+            split=split,
+            metrics={f"{split}/{key}": value for key, value in measurement.values.items()},
+            per_class=measurement.per_class,
+            classes=classifier.classes,
+            confusion=measurement.confusion,
+            answers=answers,
+            images_per_second=len(rows) / (time.perf_counter() - started),
+            folder=folder,
+        )
+        world.by_first(lambda: write_files(result, classifier, rows, data=images))
+        return result
 
 
 def _images(
@@ -149,26 +154,46 @@ def _images(
 
 @torch.no_grad()
 def _measure(
-    classifier: Classifier, split: ImageSplit, batch_size: int, loading: Loading
+    classifier: Classifier, split: ImageSplit, batch_size: int, loading: Loading, world: World
 ) -> tuple[Measurement, tuple[Answer, ...]]:
     batches = make_batches(
         split,
         classifier.preprocessing,
-        batch_size=batch_size,
+        batch_size=batch_size * world.size,
         device=classifier.device,
         loading=dataclasses.replace(loading, skip_unreadable=False),  # such images are left out already
         train=False,
+        shard=world.shard(),
     )
     meter = MultiLabelMeter(classifier.classes) if split.multi_label else Meter(classifier.classes)
     answers: list[Answer] = []
-    for images, labels, _ in batches.all():
-        inputs = classifier.preprocessing.normalize(images)
-        logits = classifier(inputs.contiguous(memory_format=torch.channels_last)).float()
+    for logits, labels in _outputs(classifier, batches, world):
         meter.update(logits, labels)
         say = _sets if split.multi_label else _answers
         probabilities = classifier.probabilities(logits).cpu()
         answers += say(classifier.classes, split, len(answers), probabilities, labels.cpu())
     return meter.result(), tuple(answers)
+
+
+def _outputs(
+    classifier: Classifier, batches: Batches, world: World
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Logits and labels of every batch in order; of several processes' batches, in all of them."""
+
+    def own() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for images, labels, _ in batches.all():
+            shown = images if len(images) else images.new_zeros(1, *images.shape[1:])
+            inputs = classifier.preprocessing.normalize(shown)
+            logits = classifier(inputs.contiguous(memory_format=torch.channels_last)).float()
+            yield logits[: len(labels)], labels
+
+    if world.alone:
+        yield from own()
+        return
+    told = world.gathered([(logits.cpu(), labels.cpu()) for logits, labels in own()])
+    for pieces in zip(*told, strict=True):
+        logits, labels = zip(*pieces, strict=True)
+        yield torch.cat(logits), torch.cat(labels)
 
 
 def _answers(
