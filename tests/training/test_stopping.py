@@ -74,7 +74,7 @@ def test_of_equal_accuracies_the_lower_loss_is_better_and_of_equal_losses_the_ea
         (Stopping(metric="val/top2"), "stopping.metric val/top2 is unknown; did you mean val/top"),
         (
             Stopping(metric="x"),
-            "metric x is unknown; auto, val/top1, val/top5, val/f1_macro, val/loss work",
+            "metric x is unknown; auto, val/top1, val/top5, val/f1_macro, val/loss",
         ),
         (Stopping(patience=0), "stopping.patience 0: 1 or more validations work"),
         (Stopping(least=-0.1), "stopping.least -0.1 is negative; 0 or more work"),
