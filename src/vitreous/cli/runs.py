@@ -93,7 +93,9 @@ def run(words: Sequence[str]) -> int:
     if first in kinds:
         return kinds[first](words[1:])
     if first in ("-h", "--help"):
-        print("\n".join(f"usage: {verb.example}" for verb in (LIST, DIFF, REPLAY, REFERENCE)))
+        print("usage: vitreous runs list [FOLDER]\n       vitreous runs diff A B")
+        print("       vitreous runs replay RUN\n       vitreous runs reference RUNS… --out FILE\n")
+        print(f"For example: {DIFF.example}")
         return 0
     if first.startswith("-"):
         return _list(words)
