@@ -78,6 +78,7 @@ def test_averaged_weights_far_below_the_plain_ones_are_told_at_the_end() -> None
     assert said is not None and "averaged weights ended at 60.0 %, the plain ones at 90.0 %" in said
     assert ema_left_behind({"val/top1": 0.9, "val_ema/top1": 0.89}) is None
     assert ema_left_behind({"val/top1": 0.9}) is None
+    assert ema_left_behind({"val/map": 0.9, "val_ema/map": 0.6})
 
 
 # learning rate and batch

@@ -14,11 +14,14 @@ from torch.nn import functional as F
 
 from vitreous.data.batch import Batch
 from vitreous.errors import ConfigError, DataError
+from vitreous.evaluation.data_views import look_as_model
 from vitreous.evaluation.evaluate import evaluate
 from vitreous.evaluation.prediction import predict
 from vitreous.interop.model_folder import load
 from vitreous.training.multi_label import MultiLabelObjective
 from vitreous.training.objective import Shown
+from vitreous.training.recipe import Recipe
+from vitreous.training.settings import TrainSettings
 from vitreous.training.tally import AnyNumber, OneClass
 from vitreous.training.train import train
 from vitreous.training.world import World
@@ -125,6 +128,20 @@ def test_answers_of_any_number_are_measured_together_whatever_the_batches():
 def test_what_needs_one_class_an_image_is_refused(table, two_classes, tmp_path, changes, sentence):
     with pytest.raises(ConfigError, match=sentence):
         train(**arguments(table, two_classes, tmp_path / "run", **changes))
+
+
+@pytest.mark.parametrize("mixed", [0.0, 1.0])
+def test_a_page_shows_images_of_each_class_with_all_their_classes(table, two_classes, mixed):
+    recipe = Recipe(flip=False, mixup=0.0, cutmix=mixed, mix_probability=mixed)
+    views = look_as_model(TrainSettings(data=[str(table)], model=two_classes, device="cpu", recipe=recipe))
+    said = {"left", "upper", "left|upper", "none of the classes"}
+    for each in views.classes:
+        for shown in each.train:
+            number = int(Path(shown.where).stem)
+            assert number & 1 if each.name == "left" else number >> 1 & 1
+            assert mixed or {view.caption for view in shown.seen} <= said
+        assert all(each.name in shown.seen[0].caption for shown in each.val)
+        assert len(each.train) == len(each.val) == 2
 
 
 def test_a_model_of_several_classes_is_not_measured_on_images_of_one(table, two_classes, tmp_path):

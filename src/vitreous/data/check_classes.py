@@ -138,11 +138,12 @@ def check_balance(splits: Mapping[str, Examined]) -> Finding:
         f"{counts[least]:,} (ratio {ratio:.3g})"
     )
     if ratio >= UNBALANCED:
-        return Finding(
-            "balance", WARNING, text,
-            "--recipe.balance sampler shows every class equally often, --recipe.balance weights weighs "
-            "its loss; look at macro F1 rather than at accuracy",
-        )  # fmt: skip
+        evened = (
+            "--recipe.balance sampler shows every class equally often, --recipe.balance weights weighs its "
+            "loss; look at macro F1 rather than at accuracy"
+        )
+        several = "mean average precision and macro F1 count every class alike; look at these"
+        return Finding("balance", WARNING, text, several if is_multi_label(first.labels) else evened)
     if counts[least] < FEW:
         return Finding("balance", WARNING, text, f"fewer than {FEW} images hardly make a class: add some")
     return Finding("balance", OK, text)

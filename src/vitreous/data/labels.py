@@ -36,6 +36,11 @@ def strata(labels: np.ndarray) -> np.ndarray:
     return rarest.astype(np.int64)
 
 
+def have_class(labels: np.ndarray, label: int) -> np.ndarray:
+    """int64: positions of the images that have a class, rising."""
+    return np.flatnonzero(labels[:, label] if is_multi_label(labels) else labels == label)
+
+
 def spelled(labels: np.ndarray, names: Sequence[str], i: int) -> str:
     """The label of image i in words: `cat`, `cat|dog`, or nothing."""
     if is_multi_label(labels):

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from vitreous.data.images import ImageData, ImageSplit, open_images
+from vitreous.data.labels import have_class, spelled
 from vitreous.data.preprocessing import Preprocessing
 from vitreous.data.statistics import training_storage
 from vitreous.training.assemble import make_augmentation
@@ -98,23 +99,27 @@ def look_as_model(settings: TrainSettings) -> DataViews:
     return DataViews(str(data.scan), classes, count - len(classes), *_values(plan))
 
 
-def _members(split: ImageSplit, classes: np.ndarray) -> list[int]:
-    """A few images of each class, spread over it; first one of every class, then the second …
+def _members(split: ImageSplit, classes: np.ndarray) -> list[tuple[int, int]]:
+    """A class and one of its images, a few of each, spread over it; first one of every class, then the second …
 
     Neighbours in the list are of different classes, so that mixing shows two.
     """
     columns = []
-    for label in classes:
-        rows = np.flatnonzero(split.labels == label)
-        columns.append(rows[np.unique(np.linspace(0, len(rows) - 1, min(IMAGES, len(rows))).astype(int))])
-    return [int(rows[turn]) for turn in range(IMAGES) for rows in columns if turn < len(rows)]
+    for label in classes.tolist():
+        rows = have_class(split.labels, label)
+        chosen = rows[np.unique(np.linspace(0, len(rows) - 1, min(IMAGES, len(rows))).astype(int))]
+        columns.append([(label, int(row)) for row in chosen])
+    return [column[turn] for turn in range(IMAGES) for column in columns if turn < len(column)]
 
 
-def _train_views(plan: Plan, data: ImageData, members: Sequence[int]) -> dict[int, list[Shown]]:
+def _train_views(plan: Plan, data: ImageData, members: Sequence[tuple[int, int]]) -> dict[int, list[Shown]]:
     split = data.splits["train"]
     storage = training_storage(plan.preprocessing, plan.recipe.crop)
-    stored = torch.stack([storage.fit(split.image(i)) for i in members])
-    labels = torch.from_numpy(split.labels[members])
+    rows = [row for _, row in members]
+    stored = torch.stack([storage.fit(split.image(row)) for row in rows])
+    labels = torch.from_numpy(split.labels[rows])
+    if split.multi_label:
+        labels = labels.to(torch.float32)  # as `multi_label.py` hands them to augmentation
     augment = make_augmentation(plan)
     seen: list[list[View]] = [[] for _ in members]
     for step in range(STEPS):
@@ -122,22 +127,22 @@ def _train_views(plan: Plan, data: ImageData, members: Sequence[int]) -> dict[in
         for at, pixels in enumerate(_pixels(batch, plan.preprocessing)):
             seen[at].append(View(pixels, _said(targets[at], data.classes)))
     found: dict[int, list[Shown]] = {}
-    for at, i in enumerate(members):
-        shown = Shown(split.where(i), _original(split, i), tuple(seen[at]))
-        found.setdefault(int(split.labels[i]), []).append(shown)
+    for at, (label, row) in enumerate(members):
+        shown = Shown(split.where(row), _original(split, row), tuple(seen[at]))
+        found.setdefault(label, []).append(shown)
     return found
 
 
 def _val_views(
-    preprocessing: Preprocessing, data: ImageData, members: Sequence[int]
+    preprocessing: Preprocessing, data: ImageData, members: Sequence[tuple[int, int]]
 ) -> dict[int, list[Shown]]:
     split = data.splits["val"]
     found: dict[int, list[Shown]] = {}
-    for i in members:
-        batch = preprocessing.normalize(preprocessing.fit(split.image(i))[None])
-        label = int(split.labels[i])
-        view = View(next(iter(_pixels(batch, preprocessing))), data.classes[label])
-        found.setdefault(label, []).append(Shown(split.where(i), _original(split, i), (view,)))
+    for label, row in members:
+        batch = preprocessing.normalize(preprocessing.fit(split.image(row))[None])
+        named = spelled(split.labels, data.classes, row)
+        view = View(next(iter(_pixels(batch, preprocessing))), named)
+        found.setdefault(label, []).append(Shown(split.where(row), _original(split, row), (view,)))
     return found
 
 
@@ -150,13 +155,13 @@ def _pixels(batch: Tensor, preprocessing: Preprocessing) -> list[np.ndarray]:
 
 
 def _said(target: Tensor, classes: Sequence[str]) -> str:
-    """The label, or the shares of a mixed one, the largest first."""
+    """The label, or all of an image's, or the shares of mixed ones, the largest first."""
     if target.ndim == 0:
         return classes[int(target)]
     order = target.argsort(descending=True).tolist()
     shares = [(str(classes[at]), float(target[at])) for at in order if target[at] > SMALLEST_SHARE]
-    if len(shares) == 1:
-        return shares[0][0]
+    if all(value > 1 - SMALLEST_SHARE for _, value in shares):
+        return "|".join(name for name, _ in shares) or "none of the classes"
     return " + ".join(f"{name} {100 * value:.0f} %" for name, value in shares)
 
 

@@ -10,6 +10,7 @@ from vitreous.errors import ConfigError
 from vitreous.training.optimizer_names import peak_lr
 from vitreous.training.plan import Plan
 from vitreous.training.settings import TrainSettings
+from vitreous.training.tally import headline_of
 
 SMALL_PX = 64
 SMALL_CROP = 0.25
@@ -78,8 +79,9 @@ def _average(plan: Plan) -> Iterator[str]:
 
 def ema_left_behind(latest: dict[str, float]) -> str | None:
     """A sentence where the averaged weights ended far below the plain ones."""
-    plain, averaged = latest.get("val/top1"), latest.get("val_ema/top1")
-    if plain is None or averaged is None or plain - averaged < 0.05:
+    metric = headline_of({name.removeprefix("val/"): value for name, value in latest.items()})
+    plain, averaged = latest[f"val/{metric}"], latest.get(f"val_ema/{metric}")
+    if averaged is None or plain - averaged < 0.05:
         return None
     return (
         f"the averaged weights ended at {100 * averaged:.1f} %, the plain ones at {100 * plain:.1f} %: the "

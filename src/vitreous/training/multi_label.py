@@ -26,9 +26,10 @@ class MultiLabelObjective(Objective):
         return batch.labels.to(torch.float32)
 
     def loss(self, output: Any, goal: Any) -> Tensor:
-        """The mean over images and classes, float32."""
-        targets = goal * (1 - self.label_smoothing) + self.label_smoothing / 2
-        return F.binary_cross_entropy_with_logits(output.to(torch.float32), targets)
+        """The mean over images and classes, float32, of float64 logits float64."""
+        logits = output.to(torch.promote_types(output.dtype, torch.float32))
+        targets = goal.to(logits.dtype) * (1 - self.label_smoothing) + self.label_smoothing / 2
+        return F.binary_cross_entropy_with_logits(logits, targets)
 
 
 def check_multi_label(settings: TrainSettings) -> None:
@@ -38,7 +39,6 @@ def check_multi_label(settings: TrainSettings) -> None:
         for name, given in (
             ("recipe.balance", settings.recipe.balance != "none"),
             ("distilling.teacher", settings.distilling.teacher is not None),
-            ("guidance.teacher", settings.guidance.teacher is not None),
             ("guidance.teacher", settings.guidance.teacher is not None),
         )
         if given
