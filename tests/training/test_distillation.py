@@ -11,7 +11,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import vitreous as vt
+from tests.data.packed import photos
 from vitreous.data.batch import Batch
+from vitreous.data.images import open_images
+from vitreous.data.loading import Loading
 from vitreous.data.preprocessing import Preprocessing
 from vitreous.errors import ConfigError, ResumeMismatch
 from vitreous.interop.model_folder import save_model
@@ -25,6 +28,7 @@ from vitreous.training.loss import classification_loss
 from vitreous.training.objective import Shown
 from vitreous.training.settings import Distilling, TrainSettings
 from vitreous.training.teacher import Teacher, as_the_teacher_sees, read_teacher
+from vitreous.training.teacher_cache import known_probabilities
 
 pytestmark = pytest.mark.usefixtures("without_curves")
 
@@ -234,3 +238,17 @@ def test_answers_are_asked_once_and_kept(tiny_run, tmp_path, caplog):
             distilling={"teacher": str(teacher), "cache": True},
             loading={"limit": 96, "path": "streaming"},
         )
+
+
+def test_an_image_that_is_skipped_does_not_move_the_answers_about_others(tmp_path, monkeypatch):
+    monkeypatch.setenv("VITREOUS_HOME", str(tmp_path / "home"))
+    folder = photos(tmp_path / "photos")
+    sorted((folder / "train").rglob("*.png"))[3].write_bytes(b"no pixels")
+    loading = Loading(look=2, skip_unreadable=True, workers=0)
+    split = open_images(folder, loading=loading).splits["train"]
+    torch.manual_seed(0)
+    teacher = Teacher(nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 12, 3)), COLOUR, COLOUR)
+    known = known_probabilities(teacher, split, temperature=1.0, flip=False, loading=loading, device="cpu")
+    last = len(split) - 1
+    pixels = COLOUR.normalize(COLOUR.fit(split.image(last))[None])
+    torch.testing.assert_close(known[last], teacher.logits(pixels).softmax(1)[0])

@@ -17,6 +17,7 @@ from vitreous.models.as_json import to_json
 from vitreous.models.deit import deit
 from vitreous.models.vision_transformer import build
 from vitreous.parts import ImageShape
+from vitreous.runs.dry_run import plan_run
 from vitreous.training.check_settings import check_settings
 from vitreous.training.guidance import Guide, GuidedObjective, squared_distance
 from vitreous.training.network import WithMaps
@@ -25,6 +26,7 @@ from vitreous.training.recipe import Recipe
 from vitreous.training.settings import Guidance, TrainSettings
 from vitreous.training.small_resnet import SmallResNet
 from vitreous.training.step import TrainStep
+from vitreous.training.train import train
 
 pytestmark = pytest.mark.usefixtures("without_curves")
 
@@ -141,8 +143,19 @@ def test_a_run_trains_its_guide_first_and_goes_on_bit_for_bit_from_either_part(
             tiny_run(**arguments)
     parts = tiny_run(**arguments)
     assert delivered(whole.run_dir) == delivered(parts.run_dir)
-    again = tiny_run(out=str(tmp_path / "again"), **arguments | {"guidance": {"teacher": str(whole.run_dir)}})
+    taken = arguments | {"guidance": {"teacher": str(whole.run_dir)}}
+    again = tiny_run(out=str(tmp_path / "again"), **taken)
     assert delivered(whole.run_dir) == delivered(again.run_dir)
+    written = train(config=again.run_dir / "config.yaml", out=tmp_path / "written")
+    assert delivered(whole.run_dir) == delivered(written.run_dir)
+    assert plan_run(out=str(tmp_path / "planned"), config=again.run_dir / "config.yaml").eta_s > 0
+    with pytest.raises(ConfigError, match="was trained on other images, or on these with another validation"):
+        tiny_run(out=str(tmp_path / "seed"), seed=1, **taken)
+
+
+def test_a_run_in_float64_has_a_guide_in_float32(tiny_run):
+    run = tiny_run(epochs=1, model=THREE, guidance=GUIDED, precision="float64").run_dir
+    assert load_file(run / "guidance" / "model.safetensors")["conv.weight"].dtype == torch.float32
 
 
 @pytest.mark.parametrize(

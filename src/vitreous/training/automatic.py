@@ -320,7 +320,7 @@ def choose_guidance(guidance: Guidance, config: VisionTransformer, epochs: int, 
             f"guidance.layers {', '.join(map(str, layers))}: three different layers in order, of "
             f"{grids[0]} to {grids[-1]} with a grid, work"
         )
-    if not epochs:
+    if not epochs or guidance.teacher != "cnn":
         return dataclasses.replace(guidance, layers=layers)
     own = reasons.choose(
         "guidance.epochs", guidance.epochs, lambda: (max(1, round(epochs / 3)), "a third of the run's")

@@ -103,6 +103,11 @@ def _read(folder: Path, plan: Plan) -> Guide:
             f"guidance.teacher: the guide in {folder} was trained on other classes "
             f"({len(facts['classes'])}, and the data have {len(plan.classes)}); cnn trains one on these"
         )
+    if facts["data fingerprint"] != plan.fingerprint:
+        raise ConfigError(
+            f"guidance.teacher: the guide in {folder} was trained on other images, or on these with another "
+            "validation split, whose images it may know; cnn trains one on these"
+        )
     model = SmallResNet(channels=own.channels, classes=len(plan.classes), depth=facts["depth"])
     model.load_state_dict(weights)
     return Guide(model, own, plan.preprocessing, precision=plan.precision).to(plan.device)
@@ -185,7 +190,8 @@ def plan_of_guide(plan: Plan) -> Plan:
     if max(prepared.height, prepared.width) > LARGE:
         prepared = dataclasses.replace(prepared, height=SMALL, width=SMALL)
     largest = max(prepared.height, prepared.width)
-    steps = int(plan.guidance.epochs) * plan.steps_per_epoch if plan.total_steps else 0
+    epochs = plan.guidance.epochs
+    steps = 0 if epochs == "auto" else epochs * plan.steps_per_epoch
     image = ImageShape(prepared.channels, prepared.height, prepared.width)
     return dataclasses.replace(
         plan,
@@ -210,6 +216,7 @@ def plan_of_guide(plan: Plan) -> Plan:
             ema=False,
         ),
         lr=0.1 * plan.batch_size / 128,
+        precision="float32" if plan.precision == "float64" else plan.precision,
         compiled=False,
         total_steps=steps,
         eval_steps=max(plan.steps_per_epoch, steps // 10),

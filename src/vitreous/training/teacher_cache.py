@@ -70,11 +70,15 @@ def _logits(teacher: Teacher, split: ImageSplit, *, flip: bool, loading: Loading
         loading=dataclasses.replace(loading, path="streaming"),
         train=False,
     )
-    found = []
-    for images, _, _ in batches.all():
+    found, rows = [], []
+    for images, _, own_rows in batches.all():
         views = [images, images.flip(-1)] if flip else [images]
         found.append(torch.stack([teacher.logits(teacher.own.normalize(each)) for each in views]))
-    logits = torch.cat(found, dim=1).to(torch.float32).contiguous()
+        rows.append(own_rows)
+    said = torch.cat(found, dim=1).to(torch.float32)
+    # an image that cannot be read, where such are skipped, is left out by `all` and never asked about
+    logits = said.new_zeros(len(said), len(split), said.shape[2])
+    logits[:, torch.cat(rows)] = said
     logger.info("the teacher looked at %d images in %.1f s", len(split), time.perf_counter() - begin)
     keep(file, lambda path: save_file({"logits": logits.cpu()}, path))
     return logits
