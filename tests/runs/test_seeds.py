@@ -103,3 +103,8 @@ def test_a_folder_that_holds_something_else_is_refused_for_a_set(tiny, tmp_path)
 def test_a_dry_run_of_a_set_is_refused_with_what_to_leave_out(capsys):
     assert main(["train", "--data", "digits", "--dry-run", "--seeds", "0..1"]) == 2
     assert "leave --seeds out" in capsys.readouterr().err
+
+
+def test_a_seed_beside_seeds_is_refused(capsys):
+    assert main(["train", "--data", "digits", "--seed", "3", "--seeds", "0..1"]) == 2
+    assert "--seed and --seeds both say which seeds" in capsys.readouterr().err

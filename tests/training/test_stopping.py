@@ -131,6 +131,8 @@ def test_a_run_that_was_cut_ends_at_the_same_step_with_the_same_bits(
     monkeypatch.undo()
     done = tiny_run(**STOP)
     assert [event["epoch"] for event in validations(done.run_dir)] == [1, 2, 3]
+    ended = json.loads((done.run_dir / "run.json").read_text())["ended"]
+    assert ended.startswith("early: val/top1 did not get better")
     for one, other in zip(load(straight.run_dir).parameters(), load(done.run_dir).parameters(), strict=True):
         assert torch.equal(one, other)
 

@@ -51,6 +51,8 @@ def run(words: Sequence[str]) -> int:
         )
     if asked.settings.dry_run and asked.settings.seeds is not None:
         raise ConfigError("--dry-run plans one run; leave --seeds out, a set takes as much for each seed")
+    if asked.settings.seeds is not None and asked.sources.get("seed") == "flag":
+        raise ConfigError("--seed and --seeds both say which seeds; --seeds alone works")
     if asked.settings.dry_run:
         from vitreous.cli.told_dry_run import tell
         from vitreous.runs.dry_run import plan_run

@@ -100,7 +100,7 @@ def look_as_model(settings: TrainSettings) -> DataViews:
 
 
 def _members(split: ImageSplit, classes: np.ndarray) -> list[tuple[int, int]]:
-    """A class and one of its images, a few of each, spread over it; first one of every class, then the second …
+    """Classes and images of theirs, spread over each: first one of every class, then the second …
 
     Neighbours in the list are of different classes, so that mixing shows two.
     """

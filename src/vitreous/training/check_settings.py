@@ -2,9 +2,12 @@
 
 import dataclasses
 
+from vitreous.configuration.fields import choices, flat, settings_types
+from vitreous.configuration.typed import wrong
 from vitreous.errors import ConfigError
 from vitreous.training.on_track import load_curve
 from vitreous.training.optimizer_names import check_optimizer
+from vitreous.training.recipe import Recipe
 from vitreous.training.settings import TrainSettings
 from vitreous.training.stopping import check_stopping
 from vitreous.training.time_budget import parse_time
@@ -20,6 +23,7 @@ def check_settings(settings: TrainSettings) -> None:
         raise ConfigError(
             "no data given; a folder of class folders, parquet files, torch/<name> or digits works"
         )
+    _check_words(settings)
     if settings.time is not None:
         parse_time(settings.time)
         if settings.epochs != "auto":
@@ -32,6 +36,10 @@ def check_settings(settings: TrainSettings) -> None:
         raise ConfigError(f"eval_every {settings.eval_every}: 1 or more epochs work")
     if settings.saving.keep < 1:
         raise ConfigError(f"saving.keep {settings.saving.keep}: at least 1 checkpoint must stay")
+    if not settings.saving.every_s >= 0:
+        raise ConfigError(f"saving.every_s {settings.saving.every_s}: 0 or more seconds work")
+    if settings.loading.workers != "auto" and settings.loading.workers < 0:
+        raise ConfigError(f"loading.workers {settings.loading.workers}: 0 or more processes work")
     if settings.devices < 1:
         raise ConfigError(f"devices {settings.devices}: 1 or more processes work")
     if settings.timeout_s <= 0:
@@ -45,6 +53,7 @@ def check_settings(settings: TrainSettings) -> None:
         raise ConfigError(
             "loading.order shards and recipe.balance sampler are two orders; full or weights works"
         )
+    _check_alone(settings)
     _check_distilling(settings)
     _check_guidance(settings)
     shares = ("warmup", "final_lr", "label_smoothing")
@@ -55,8 +64,32 @@ def check_settings(settings: TrainSettings) -> None:
         raise ConfigError(f"recipe.ema_decay {recipe.ema_decay} is not a decay; 0 to 1 works")
     negative = ("weight_decay", "clip_norm", "warmup_epochs", "warmup_lr", "min_lr", "cooldown_epochs")
     for name in (*negative, "lr_per_512", "mix_epochs"):
-        if (getattr(recipe, name) or 0) < 0:
-            raise ConfigError(f"recipe.{name} {getattr(recipe, name)} is negative; 0 or more work")
+        if not (getattr(recipe, name) or 0) >= 0:
+            raise ConfigError(f"recipe.{name} {getattr(recipe, name)}: 0 or more work")
+
+
+def _check_words(settings: TrainSettings) -> None:
+    """A word in the place of a choice: Python lets any pass, and most would be a default without a word."""
+    types = settings_types(TrainSettings)
+    for name, value in flat(settings).items():
+        if isinstance(value, str) and (words := choices(types[name])) and value not in words:
+            raise ConfigError(f"{name} is {wrong(value, types[name])}")
+
+
+def _check_alone(settings: TrainSettings) -> None:
+    """Settings that mean something only beside another one."""
+    recipe, stopping = settings.recipe, settings.stopping
+    for name, given, needed in (
+        ("pretrained_by", settings.pretrained is None and settings.pretrained_by != "loading", "pretrained"),
+        (
+            "recipe.progressive_share",
+            recipe.progressive_size is None and recipe.progressive_share != Recipe.progressive_share,
+            "recipe.progressive_size",
+        ),
+        ("stopping.least", stopping.patience is None and stopping.least != 0, "stopping.patience"),
+    ):
+        if given:
+            raise ConfigError(f"{name} is given and no {needed}, without which it has no effect; give both")
 
 
 def _check_distilling(settings: TrainSettings) -> None:

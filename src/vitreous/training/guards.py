@@ -90,7 +90,11 @@ def ema_left_behind(latest: dict[str, float]) -> str | None:
 
 
 def _learning_rate(settings: TrainSettings, plan: Plan) -> Iterator[str]:
-    """A rate that was right for another batch size."""
+    """A rate that was right for another batch size, or that starts or ends above its peak."""
+    for name in ("warmup_lr", "min_lr"):
+        edge = getattr(plan.recipe, name)
+        if edge is not None and edge > plan.lr:
+            yield f"recipe.{name} {edge:g} is above the peak of {plan.lr:.3g} (lr); 0 to {plan.lr:.3g} fits"
     if settings.lr == "auto":
         return
     scaled = plan.recipe.lr_per_512

@@ -55,6 +55,8 @@ def check_optimizer(recipe: Recipe) -> None:
         raise ConfigError(
             f"recipe.betas: {name} takes {len(own)} numbers, {' '.join(map(str, own))} by default"
         )
+    if recipe.betas != "auto" and not all(0 <= each < 1 for each in recipe.betas):
+        raise ConfigError(f"recipe.betas {' '.join(map(str, recipe.betas))}: 0 or more and below 1 work")
     if recipe.momentum != "auto" and not 0 <= recipe.momentum < 1:
         raise ConfigError(f"recipe.momentum {recipe.momentum}: 0 or more and below 1 work")
     if not 0 < recipe.layer_decay <= 1:

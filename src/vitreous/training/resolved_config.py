@@ -22,6 +22,8 @@ def resolved_yaml(settings: TrainSettings, plan: Plan) -> str:
         plan: what came of them.
     """
     image = plan.config.image
+    # of several processes each has a GPU of its own, and this one's is not that of all
+    device = plan.device if plan.processes == 1 else plan.device.partition(":")[0]
     timed = settings.time is not None
     resolved = dataclasses.replace(
         settings,
@@ -32,7 +34,7 @@ def resolved_yaml(settings: TrainSettings, plan: Plan) -> str:
         batch_size=plan.batch_size,
         lr=plan.lr,
         precision=plan.precision,  # type: ignore[arg-type]
-        device=plan.device,
+        device=device,
         image_size=f"{image.height}x{image.width}",
         compile=plan.compiled,
         recipe=plan.recipe,

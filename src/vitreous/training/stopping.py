@@ -98,11 +98,11 @@ class Judge:
 
     def state(self) -> list[Any]:
         """What a checkpoint has to hold."""
-        return [self.reference, self.waited]
+        return [self.reference, self.waited, self.metric]
 
     def restore(self, state: list[Any] | None) -> None:
         """Go on from what `state` gave."""
-        self.reference, self.waited = state or (None, 0)
+        self.reference, self.waited, self.metric = state or (None, 0, "")
 
     def _rank(self, found: Mapping[str, Any]) -> tuple[float, float]:
         return self._value(found), -found["loss"]
