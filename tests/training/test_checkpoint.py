@@ -133,10 +133,10 @@ def test_a_checkpoint_with_code_in_it_is_refused_and_the_code_never_runs(tmp_pat
 
 
 def test_a_checkpoint_of_a_newer_format_is_named_as_such(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "FORMAT_VERSION", 2)
+    monkeypatch.setattr(module, "FORMAT_VERSION", 3)
     save(tmp_path, 1)
     monkeypatch.undo()
-    with pytest.raises(ConfigError, match="checkpoint format 2 is not the 1"):
+    with pytest.raises(ConfigError, match="checkpoint format 3 is not the 2"):
         load_newest(tmp_path)
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import logging
 
 import pytest
+import yaml
 
 from vitreous.errors import ConfigError, ResumeMismatch
 from vitreous.training.recipe import Recipe
@@ -30,6 +31,16 @@ def test_equal_settings_continue_and_others_are_listed(tiny_settings):
     for change in ("lr: 'auto' → 0.5", "recipe.mixup: 0.2 → 0.7", "recipe.betas: 'auto' → [0.8, 0.9]"):
         assert change in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_a_setting_that_came_later_than_the_run_is_its_default(tiny_settings):
+    folder = open_run_folder(tiny_settings)
+    known = yaml.safe_load((folder.path / "config.input.yaml").read_text())
+    del known["recipe"]["clip_norm"]
+    (folder.path / "config.input.yaml").write_text(yaml.safe_dump(known))
+    assert list(differences(folder.path, tiny_settings)) == []
+    changed = dataclasses.replace(tiny_settings, recipe=Recipe(clip_norm=3.0))
+    assert list(differences(folder.path, changed)) == ["recipe.clip_norm: 1.0 → 3.0"]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from vitreous.errors import ConfigError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1: augmentation drew for a batch as one, so its runs would go on with other draws
 SUMS = "SHA256SUMS"
 TEMPORARY = ".writing-"
 PARTS = "parts"

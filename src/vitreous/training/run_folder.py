@@ -225,8 +225,12 @@ def in_use(path: Path) -> bool:
 
 
 def differences(path: Path, settings: TrainSettings) -> Iterator[str]:
-    """Settings of a run folder that are not those given now, as `key: old → new`."""
-    old = flatten(_read_yaml(path / INPUT))
+    """Settings of a run folder that are not those given now, as `key: old → new`.
+
+    A setting that the folder does not know came later than the run, and its default is what was done then.
+    """
+    usual = flatten(yaml.safe_load(as_yaml(TrainSettings())))
+    old = usual | flatten(_read_yaml(path / INPUT))
     new = flatten(yaml.safe_load(as_yaml(settings)))
     for key in sorted(old.keys() | new.keys()):
         if key not in WITHOUT_EFFECT and old.get(key) != new.get(key):
