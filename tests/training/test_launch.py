@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.together import environment
+from tests.training.together import environment, free_port
 from vitreous.errors import ConfigError, DataError, LostProcessError, StoppedError
 from vitreous.training.checkpoint import list_checkpoints
 from vitreous.training.launch import _first_error
@@ -107,6 +107,32 @@ def test_signals_and_kills_end_a_run_that_one_process_then_continues(tmp_path, m
     assert "1 process (ddp) continue what 2 (ddp) began" in log
     assert (result.model_dir / "model.safetensors").exists()
     assert (out / "debug" / "rank1.log").exists()
+
+
+@pytest.mark.slow
+def test_a_process_that_no_longer_answers_ends_the_others_after_the_timeout(tmp_path, model):
+    out = tmp_path / "run"
+    meeting = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(free_port())}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", "vitreous", *words(out, model), "--timeout-s", "4"],
+            env=environment(RANK=str(rank), LOCAL_RANK=str(rank), **meeting),
+            stderr=subprocess.DEVNULL if rank else subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    try:
+        wait_for_checkpoint(started[0], out, after=0)
+        started[1].send_signal(signal.SIGSTOP)
+        _, said = started[0].communicate(timeout=PATIENCE_S)
+    finally:
+        for each in started:
+            each.kill()
+            each.wait()
+    assert started[0].returncode == 75, said
+    assert "another process of this run ended or no longer answers" in said
+    assert json.loads((out / "run.json").read_text())["state"] == "interrupted"
 
 
 @pytest.mark.slow
