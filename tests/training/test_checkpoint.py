@@ -55,7 +55,7 @@ def test_what_is_saved_comes_back_exactly(tmp_path):
     save(tmp_path, 7)
     loaded, saved = load_newest(tmp_path), example(7)
     assert loaded is not None
-    assert loaded.state == {"format_version": 1, **saved.state}
+    assert loaded.state == {"format_version": module.FORMAT_VERSION, **saved.state}
     for name, weights in saved.weights.items():
         assert torch.equal(loaded.weights[name]["stem.weight"], weights["stem.weight"])
     moments = loaded.optimizer["optimizer"]["state"][0]

@@ -1,5 +1,6 @@
 """Whose folder it is, what was asked, and who may write there."""
 
+import contextlib
 import dataclasses
 import logging
 
@@ -34,7 +35,8 @@ def test_equal_settings_continue_and_others_are_listed(tiny_settings):
 
 
 def test_a_setting_that_came_later_than_the_run_is_its_default(tiny_settings):
-    folder = open_run_folder(tiny_settings)
+    with contextlib.closing(open_run_folder(tiny_settings)) as folder:
+        pass
     known = yaml.safe_load((folder.path / "config.input.yaml").read_text())
     del known["recipe"]["clip_norm"]
     (folder.path / "config.input.yaml").write_text(yaml.safe_dump(known))
