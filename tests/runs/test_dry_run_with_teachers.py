@@ -13,3 +13,9 @@ def test_what_stands_around_the_model_is_measured_with_it(tiny, tmp_path):
     assert not (tmp_path / "run").exists()
     mixed = plan_run(**tiny | {"model": RECURSIVE, "recipe": {"mixed_depth": "one_turn"}})
     assert mixed.eta_s > 0
+
+
+def test_the_batch_of_a_dry_run_is_that_of_as_many_processes(tiny, tmp_path):
+    planned = plan_run(**tiny | {"batch_size": "auto", "devices": 3})
+    assert planned.plan.batch_size % 3 == 0
+    assert planned.not_counted == "that 3 processes share each step, which one took here"

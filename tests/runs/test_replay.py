@@ -5,6 +5,8 @@ import json
 import pytest
 import torch
 
+from tests.training.test_guidance import GUIDED, THREE
+from tests.training.test_mixed_depth import THREE as RECURSIVE
 from vitreous.cli.main import main
 from vitreous.errors import ConfigError, DivergedError
 from vitreous.runs.replay import replay
@@ -50,6 +52,28 @@ def test_a_validation_loss_is_replayed_with_the_weights_that_were_validated(tiny
     found = replay(tmp_path / "run")
     assert found.what == "val_ema/loss"
     assert found.looks[0].first == "first in the weights: head.classifier.bias, in validation"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": THREE, "guidance": GUIDED},
+        {"model": RECURSIVE, "recipe": {"mixed_depth": "one_turn"}},
+    ],
+)
+def test_what_the_loss_asks_for_beside_logits_is_there_in_a_replay(tiny_run, tmp_path, monkeypatch, changes):
+    original = TrainStep.backward
+
+    def backward(self, shown, step):
+        if step == 3 and hasattr(self.model, "layers"):  # not the guide's
+            with torch.no_grad():
+                self.model.head.classifier.weight.fill_(3e38)
+        return original(self, shown, step)
+
+    with monkeypatch.context() as patch, pytest.raises(DivergedError, match="first in head.classifier"):
+        patch.setattr(TrainStep, "backward", backward)
+        tiny_run(epochs=1, **changes)
+    assert replay(tmp_path / "run").looks[0].first.startswith("first in head.classifier")
 
 
 def test_a_run_that_never_failed_has_nothing_to_replay(tmp_path):

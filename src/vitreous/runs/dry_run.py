@@ -115,6 +115,8 @@ class DryRun:
             return "the training of the guide, which comes first"
         if self.plan.recipe.progressive_size is not None:
             return "that the first part has smaller images, which go faster"
+        if self.plan.processes > 1:
+            return f"that {self.plan.processes} processes share each step, which one took here"
         return "compilation, about a minute" if self.plan.compiled else ""
 
     def __repr__(self) -> str:
@@ -187,13 +189,13 @@ def plan_run(*arguments: Any, **named: Any) -> DryRun:
 def _plan(settings: TrainSettings, data: ImageData, prospect: Prospect) -> tuple[Plan, Prospect]:
     """That of the checkpoint which would be continued, or a new one."""
     if prospect.checkpoint is None:
-        return decide(settings, data), prospect
+        return decide(settings, data, settings.devices), prospect
     plan = Plan.from_json(prospect.checkpoint.state["plan"])
     if plan.fingerprint == data.fingerprint and plan.classes == data.classes:
         return plan, prospect
     error = ResumeMismatch(f"{prospect.folder}: the data are not those that this run was started with")
     refused = Prospect(kind="refuse", sentence=f"refuse: {error}", error=error)
-    return decide(settings, data), refused
+    return decide(settings, data, settings.devices), refused
 
 
 def _measured(settings: TrainSettings, plan: Plan, data: ImageData, prospect: Prospect) -> DryRun:

@@ -51,7 +51,8 @@ def reference_curve(runs: Sequence[str | Path], *, name: str, metric: str = "val
     shared = {key: value for key, value in conditions[0].items() if key != "data" or same_data}
     epochs = [row["epoch"] for row in records[0].rows if metric in row]
     if not epochs:
-        raise ConfigError(f"{records[0].path} has no {metric}; val/top1 is usual")
+        known = sorted({name for row in records[0].rows for name in row if name.startswith("val")})
+        raise ConfigError(f"{records[0].path} has no {metric}; {', '.join(known)} are there")
     values = np.array([_along(record, metric, epochs) for record in records])
     mean, width = values.mean(axis=0), np.maximum(2 * values.std(axis=0, ddof=1), LEAST)
     points = zip(epochs, mean, (mean - width).clip(0), (mean + width).clip(max=1), strict=True)

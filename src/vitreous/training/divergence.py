@@ -7,7 +7,7 @@ taken again.
 
     RUN/debug/step-000123/
         batch.safetensors     images as the model saw them, targets, rows of the training split
-        weights.safetensors   before the step
+        weights.safetensors   before the step; what the objective learns, as `objective.…`
         divergence.json       step, losses, seeds, plan, and what was found
 
 `vitreous runs replay RUN` looks at it again.
@@ -38,6 +38,7 @@ from vitreous.training.step import TrainStep
 from vitreous.training.validation import validate
 from vitreous.training.watch import Seen, Watch
 
+BESIDE = "objective."
 logger = logging.getLogger("vitreous")
 
 
@@ -147,7 +148,11 @@ def investigate(
     try:
         if shown is None:
             shown = _rewound(trainee, folder, step, train, augment)
-        weights = {name: value.detach().clone() for name, value in trainee.model.state_dict().items()}
+        learned = trainee.weights()
+        named = learned["model"] | {
+            BESIDE + name: each for name, each in learned.get("objective", {}).items()
+        }
+        weights = {name: value.detach().clone() for name, value in named.items()}
         looks = [
             look_again(trainee, shown, step, each) for each in dict.fromkeys((plan.precision, "float32"))
         ]

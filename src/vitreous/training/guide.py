@@ -67,14 +67,14 @@ def find_guide(
     source = plan.guidance.teacher
     if source is None:
         return None, 0.0
-    if source != "cnn":
-        return _read(Path(source) / FOLDER, plan), 0.0
     folder = run / FOLDER
+    if source != "cnn":
+        return read_guide(plan, run), 0.0
     if (folder / FACTS).exists():
         before = float(json.loads((folder / FACTS).read_text(encoding="utf-8"))["wall_s"])
     else:
         before = _train(plan, settings, data, folder, interruption, begun)
-    return _read(folder, plan), before
+    return read_guide(plan, run), before
 
 
 def guided(plan: Plan, objective: Objective, guide: Guide) -> GuidedObjective:
@@ -88,7 +88,18 @@ def guided(plan: Plan, objective: Objective, guide: Guide) -> GuidedObjective:
     return made.to(plan.device)
 
 
-def _read(folder: Path, plan: Plan) -> Guide:
+def read_guide(plan: Plan, run: Path) -> Guide:
+    """The trained guide of a plan.
+
+    Args:
+        plan: of the run.
+        run: its folder.
+
+    Raises:
+        ConfigError: there is none, or one for other images or classes.
+    """
+    source = plan.guidance.teacher
+    folder = (run if source in (None, "cnn") else Path(source)) / FOLDER
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         weights = load_file(folder / WEIGHTS)
