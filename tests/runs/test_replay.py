@@ -70,7 +70,7 @@ def test_what_the_loss_asks_for_beside_logits_is_there_in_a_replay(tiny_run, tmp
                 self.model.head.classifier.weight.fill_(3e38)
         return original(self, shown, step)
 
-    with monkeypatch.context() as patch, pytest.raises(DivergedError, match="first in head.classifier"):
+    with monkeypatch.context() as patch, pytest.raises(DivergedError, match=r"first in head\.classifier"):
         patch.setattr(TrainStep, "backward", backward)
         tiny_run(epochs=1, **changes)
     assert replay(tmp_path / "run").looks[0].first.startswith("first in head.classifier")
