@@ -165,7 +165,7 @@ def test_evaluating_a_run_gives_the_numbers_and_the_answers_of_one_process(told,
     assert len(alone["answers"]) == alone["metrics"]["val/images"]
     for shared in told[size]["measured"]:
         assert shared["answers"] == alone["answers"]
-        assert shared["metrics"] == pytest.approx(alone["metrics"], rel=1e-5)
+        assert shared["metrics"] == pytest.approx(alone["metrics"], rel=1e-6, abs=1e-6)
 
 
 @pytest.mark.parametrize("size", SIZES)
