@@ -106,9 +106,13 @@ END_NAMES = (
     ("pos_embed", "position.table.weight"),
     ("norm.", "head.norm."),
     ("head.", "head.classifier."),
-    ("dist_token", "prefix.distillation"),
-    ("head_dist.", "head.classifier.distillation."),
 )
+DISTILLED_NAMES = (("dist_token", "prefix.distillation"), ("head_dist.", "head.classifier.distillation."))
+
+
+def end_names(config: VisionTransformer) -> tuple[tuple[str, str], ...]:
+    """`END_NAMES`, and those of a distillation token where the model has one."""
+    return END_NAMES + (DISTILLED_NAMES if isinstance(config.prefix, DistilledTokens) else ())
 
 
 def block_names(
@@ -135,7 +139,7 @@ def block_names(
 
 def timm_names(config: VisionTransformer) -> tuple[tuple[str, str], ...]:
     """(timm's name, ours) for every module or parameter, as beginnings of state-dict keys."""
-    pairs = [("patch_embed.proj.", "stem.conv."), *END_NAMES]
+    pairs = [("patch_embed.proj.", "stem.conv."), *end_names(config)]
     for number in range(len(config.layers)):
         pairs += block_names(f"blocks.{number}.", f"layers.{number}.branches.")
     return tuple(pairs)

@@ -183,7 +183,7 @@ def _joined_inside(
 
 def authors_names(config: VisionTransformer) -> tuple[tuple[str, str], ...]:
     """(the released code's name, ours) for a DeiT under any joining, as beginnings of state-dict keys."""
-    pairs = [("patch_embed.proj.", "stem.conv."), *deit.END_NAMES]
+    pairs = [("patch_embed.proj.", "stem.conv."), *deit.end_names(config)]
     for number, layer in enumerate(config.layers):
         assert isinstance(layer, Block)
         theirs, ours = f"blocks.{number}.", f"layers.{number}.branches."
