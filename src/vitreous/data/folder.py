@@ -16,7 +16,7 @@ from PIL import Image
 
 from vitreous.data.cache import content_key
 from vitreous.data.imagenet import flat_validation, readable_names
-from vitreous.data.records import Records, Source
+from vitreous.data.records import Records, Source, is_writing
 from vitreous.data.split_names import SPLIT_NAMES
 from vitreous.errors import DataError
 
@@ -97,7 +97,7 @@ def folder(root: Path) -> Source:
             raise DataError(_nothing_found(root))
         parts["all"] = everything
     names = {name for records in parts.values() for name in records.names}
-    return Source(parts=parts, writing=len(names) >= 10 and all(len(name) == 1 for name in names))
+    return Source(parts=parts, writing=is_writing(names))
 
 
 def _class_folders(part: Path) -> Iterator[tuple[str, list[str]]]:

@@ -25,7 +25,7 @@ from vitreous.data.cache import cache_folder, content_key
 from vitreous.data.label_column import read_labels
 from vitreous.data.labels import is_multi_label
 from vitreous.data.parquet_columns import find_columns
-from vitreous.data.records import Records, Source
+from vitreous.data.records import Records, Source, is_writing
 from vitreous.data.split_names import SPLIT_NAMES
 from vitreous.errors import ConfigError, DataError
 
@@ -131,7 +131,7 @@ def hugging_face(given: str, label_column: str | None = None) -> Source:
             f"{given}: no labelled split among {', '.join(splits)}; train, validation and test work"
         )
     names = set(next(iter(parts.values())).names)
-    return Source(parts=parts, writing=names == set("0123456789"))
+    return Source(parts=parts, writing=is_writing(names))
 
 
 def _loaded(datasets: Any, given: str) -> Any:

@@ -30,7 +30,7 @@ from vitreous.data.cache import cache_folder, content_key, keep
 from vitreous.data.label_column import read_labels
 from vitreous.data.labels import is_multi_label
 from vitreous.data.parquet_columns import find_columns
-from vitreous.data.records import Records, Source
+from vitreous.data.records import Records, Source, is_writing
 from vitreous.data.split_names import by_split
 from vitreous.errors import DataError
 
@@ -205,4 +205,4 @@ def parquet(files: Sequence[tuple[Path, Path]], label_column: str | None = None)
         split: ParquetRecords(paths, label_column) for split, paths in by_split(list(files)).items()
     }
     names = set(next(iter(parts.values())).names)
-    return Source(parts=parts, writing=names == set("0123456789"))
+    return Source(parts=parts, writing=is_writing(names))

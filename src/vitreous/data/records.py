@@ -5,6 +5,7 @@ A source (`folder`, `parquet`, `tar_folder`, `digits`, …) turns the data argum
 and scans are made from that, the same way for all sources.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,6 +36,11 @@ class Records(Protocol):
 
     def open(self, i: int) -> Image.Image:
         """Image i as stored, pixels perhaps not read yet. Raises whatever the reader raises."""
+
+
+def is_writing(names: Collection[str]) -> bool:
+    """Whether classes are letters or digits: ten and more names of one character each."""
+    return len(names) >= 10 and all(len(name) == 1 for name in names)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from vitreous.data.cache import content_key
-from vitreous.data.records import Records, Source
+from vitreous.data.records import Records, Source, is_writing
 from vitreous.data.split_names import SPLIT_NAMES
 from vitreous.errors import DataError, did_you_mean
 
@@ -88,7 +88,7 @@ def table(path: Path) -> Source:
         mine = np.flatnonzero(splits == split)
         files = [rows[int(at)]["image"].strip() for at in mine]
         parts[split] = TableRecords(path.parent, files, labels[mine], names)
-    return Source(parts=parts, writing=len(names) >= 10 and all(len(name) == 1 for name in names))
+    return Source(parts=parts, writing=is_writing(names))
 
 
 def _read(path: Path) -> list[dict[str, str]]:

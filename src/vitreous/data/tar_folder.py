@@ -16,7 +16,7 @@ from PIL import Image
 from vitreous.data.cache import content_key
 from vitreous.data.folder import ENDINGS
 from vitreous.data.imagenet import readable_names
-from vitreous.data.records import Records, Source
+from vitreous.data.records import Records, Source, is_writing
 from vitreous.data.split_names import SPLIT_NAMES, by_split
 from vitreous.data.tar_index import Sample, TarIndex
 from vitreous.data.tar_members import tar_members
@@ -95,7 +95,7 @@ def tar_folder(paths: Sequence[Path]) -> Source:
                 f"for WebDataset shards type wds:{files[0]}"
             )
     names = {name for records in parts.values() for name in records.names}
-    return Source(parts=parts, writing=len(names) >= 10 and all(len(name) == 1 for name in names))
+    return Source(parts=parts, writing=is_writing(names))
 
 
 def _images(path: Path, file: BinaryIO) -> Iterator[Sample]:

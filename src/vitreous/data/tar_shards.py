@@ -24,7 +24,7 @@ from vitreous.data.cache import content_key
 from vitreous.data.fetched_shards import fetched, is_elsewhere
 from vitreous.data.folder import ENDINGS
 from vitreous.data.loading import Loading
-from vitreous.data.records import Records, Source
+from vitreous.data.records import Records, Source, is_writing
 from vitreous.data.split_names import SPLIT_NAMES, by_split
 from vitreous.data.tar_index import Sample, TarIndex
 from vitreous.data.tar_members import Member, tar_members
@@ -116,7 +116,7 @@ def tar_shards(given: Sequence[str], loading: Loading) -> Source:
         names_file = _names_file(paths[0], loading.class_names)
         parts[split] = ShardRecords(paths, loading.label_column, names_file)
     names = set(next(iter(parts.values())).names)
-    return Source(parts=parts, writing=names == set("0123456789"))
+    return Source(parts=parts, writing=is_writing(names))
 
 
 def _expanded(pattern: str, *, download: bool) -> list[tuple[Path, Path]]:
