@@ -47,7 +47,7 @@ def test_another_architecture_is_refused_by_name() -> None:
 
 
 def test_a_name_that_timm_lacks_gives_the_nearest_before_anything_is_fetched() -> None:
-    with pytest.raises(ConfigError, match="timm:deit_tinny_patch16_224 is no model of timm; did you mean"):
+    with pytest.raises(ConfigError, match="timm:deit_tinny_patch16_224: no model of timm; did you mean"):
         from_timm("deit_tinny_patch16_224")
 
 

@@ -35,6 +35,7 @@ def test_a_value_that_is_no_choice_or_out_of_range_is_refused(given, message):
             {"recipe": Recipe(progressive_share=0.3)},
             "progressive_share is given and no recipe.progr",
         ),
+        ({"saving": Saving(in_parts=True)}, "saving.in_parts is given and no sharding fsdp"),
         ({"stopping": Stopping(least=0.01)}, "stopping.least is given and no stopping.patience"),
     ],
 )

@@ -38,19 +38,38 @@ def from_timm(name: str) -> tuple[VisionTransformerModule, Preprocessing]:
         ConfigError: an unknown name, an architecture without a counterpart, or VITREOUS_OFFLINE is 1.
         DataError: the weights cannot be had.
     """
+    check_name(name, f"timm:{name}")
+    return as_ours(pretrained(name, f"timm:{name}", "a checkpoint file or a model folder"), name)
+
+
+def check_name(name: str, said: str) -> None:
+    """Raises ConfigError for a name that timm does not have; `said` is how the user spelled it."""
     if not timm.is_model(name):
-        raise ConfigError(f"timm:{name} is no model of timm{did_you_mean(name, timm.list_models())}")
+        raise ConfigError(f"{said}: no model of timm{did_you_mean(name, timm.list_models())}")
+
+
+def pretrained(name: str, said: str, instead: str) -> Any:
+    """A model of timm with the weights that timm downloads, unless VITREOUS_OFFLINE is 1.
+
+    Args:
+        name: timm's.
+        said: how the user spelled it.
+        instead: what works without the network.
+
+    Raises:
+        ConfigError: VITREOUS_OFFLINE is 1.
+        DataError: the weights cannot be had.
+    """
     if os.environ.get("VITREOUS_OFFLINE") == "1":
         raise ConfigError(
-            f"timm:{name} needs the network for its weights while VITREOUS_OFFLINE is 1; unset it, or give a "
-            "checkpoint file or a model folder"
+            f"{said} needs the network for its weights while VITREOUS_OFFLINE is 1; unset it, or give "
+            f"{instead}"
         )
     try:
-        model = timm.create_model(name, pretrained=True)
+        return timm.create_model(name, pretrained=True)
     except Exception as error:  # whatever the hub's client raises
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"timm:{name}: its weights cannot be had: {reason}") from error
-    return as_ours(model, name)
+        raise DataError(f"{said}: its weights cannot be had: {reason}") from error
 
 
 def as_ours(theirs: nn.Module, name: str) -> tuple[VisionTransformerModule, Preprocessing]:

@@ -8,7 +8,7 @@ from vitreous.errors import ConfigError
 from vitreous.training.on_track import load_curve
 from vitreous.training.optimizer_names import check_optimizer
 from vitreous.training.recipe import Recipe
-from vitreous.training.settings import TrainSettings
+from vitreous.training.settings import Distilling, Guidance, TrainSettings
 from vitreous.training.stopping import check_stopping
 from vitreous.training.time_budget import parse_time
 
@@ -86,20 +86,23 @@ def _check_alone(settings: TrainSettings) -> None:
             recipe.progressive_size is None and recipe.progressive_share != Recipe.progressive_share,
             "recipe.progressive_size",
         ),
+        ("saving.in_parts", settings.saving.in_parts and settings.sharding != "fsdp", "sharding fsdp"),
         ("stopping.least", stopping.patience is None and stopping.least != 0, "stopping.patience"),
     ):
         if given:
             raise ConfigError(f"{name} is given and no {needed}, without which it has no effect; give both")
 
 
+def _check_teacher(section: str, given: Distilling | Guidance, works: str) -> None:
+    """A section about a teacher says nothing without one."""
+    for each in dataclasses.fields(given):
+        if given.teacher is None and getattr(given, each.name) != each.default:
+            raise ConfigError(f"{section}.{each.name} is given and no {section}.teacher; {works}")
+
+
 def _check_distilling(settings: TrainSettings) -> None:
     distilling = settings.distilling
-    for each in dataclasses.fields(distilling):
-        if distilling.teacher is None and getattr(distilling, each.name) != each.default:
-            raise ConfigError(
-                f"distilling.{each.name} is given and no distilling.teacher; a run folder, a model folder or "
-                "timm:NAME works"
-            )
+    _check_teacher("distilling", distilling, "a run folder, a model folder or timm:NAME works")
     if not distilling.temperature > 0:
         raise ConfigError(f"distilling.temperature is {distilling.temperature}; above 0 works")
     if distilling.kind == "hard" and distilling.temperature != 1:
@@ -119,12 +122,7 @@ def _check_distilling(settings: TrainSettings) -> None:
 
 def _check_guidance(settings: TrainSettings) -> None:
     guidance, recipe = settings.guidance, settings.recipe
-    for each in dataclasses.fields(guidance):
-        if guidance.teacher is None and getattr(guidance, each.name) != each.default:
-            raise ConfigError(
-                f"guidance.{each.name} is given and no guidance.teacher; cnn, or the folder of a run with a "
-                "guide, works"
-            )
+    _check_teacher("guidance", guidance, "cnn, or the folder of a run with a guide, works")
     if guidance.teacher is None:
         return
     if recipe.progressive_size is not None:

@@ -17,6 +17,7 @@ from vitreous.data.statistics import fit_preprocessing, training_storage
 from vitreous.training import automatic
 from vitreous.training.assemble import make_step
 from vitreous.training.choose_model import choose_model, token_warning
+from vitreous.training.choose_teachers import choose_distilling, choose_guidance
 from vitreous.training.fine_tuning import pretrained_of, with_known_statistics
 from vitreous.training.machine import look_at_machine
 from vitreous.training.multi_label import check_multi_label
@@ -88,8 +89,8 @@ def decide(settings: TrainSettings, data: ImageData, processes: int = 1) -> Plan
     )
     if settings.deterministic:
         reasons.sentences["deterministic"] = DETERMINISM_COSTS
-    distilling = automatic.choose_distilling(settings.distilling, config, path, reasons)
-    guidance = automatic.choose_guidance(settings.guidance, config, epochs, reasons)
+    distilling = choose_distilling(settings.distilling, config, path, reasons)
+    guidance = choose_guidance(settings.guidance, config, epochs, reasons)
     return Plan(
         config=config,
         preprocessing=preprocessing,

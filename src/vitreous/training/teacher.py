@@ -14,7 +14,6 @@ the pupil's classes.
 """
 
 import hashlib
-import os
 from functools import lru_cache
 from typing import Any
 
@@ -25,9 +24,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vitreous.data.preprocessing import Preprocessing
-from vitreous.errors import ConfigError, DataError, VitreousError, did_you_mean
+from vitreous.errors import ConfigError, VitreousError
 from vitreous.interop.foreign_checkpoint import read_checkpoint
 from vitreous.interop.model_folder import load
+from vitreous.interop.timm_weights import check_name, pretrained
 from vitreous.training.step import TYPES
 
 TIMM = "timm:"
@@ -150,8 +150,7 @@ def _from_timm(
     source: str, pupil: Preprocessing, classes: tuple[str, ...], setting: str
 ) -> tuple[nn.Module, Preprocessing]:
     name, _, file = source.removeprefix(TIMM).partition("@")
-    if not timm.is_model(name):
-        raise ConfigError(f"{setting} {source}: no model of timm{did_you_mean(name, timm.list_models())}")
+    check_name(name, f"{setting} {source}")
     if file:
         with torch.random.fork_rng(devices=[]):  # the first weights are thrown away
             model = timm.create_model(name, num_classes=len(classes), in_chans=pupil.channels)
@@ -163,17 +162,8 @@ def _from_timm(
                 f"{setting} {source}: the weights are not those of {name} with {len(classes)} classes and "
                 f"{pupil.channels} channels: {reason}"
             ) from error
-    elif os.environ.get("VITREOUS_OFFLINE") == "1":
-        raise ConfigError(
-            f"{setting} {source} needs the network for its weights while VITREOUS_OFFLINE is 1; unset it, or "
-            f"give a model folder or timm:{name}@FILE"
-        )
     else:
-        try:
-            model = timm.create_model(name, pretrained=True)
-        except Exception as error:  # whatever the hub's client raises
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise DataError(f"{setting} {source}: its weights cannot be had: {reason}") from error
+        model = pretrained(name, f"{setting} {source}", f"a model folder or timm:{name}@FILE")
     if model.num_classes != len(classes):
         raise ConfigError(
             f"{setting} {source} has {model.num_classes} classes and the data have {len(classes)}; "
