@@ -445,3 +445,9 @@ def test_a_cache_that_cannot_be_written_costs_time_only(tmp_path, monkeypatch, c
     with caplog.at_level(logging.WARNING, "vitreous"):
         assert sum(open_images(tmp_path / "data").scan.images.values()) == 6
     assert "cache not written" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["label_column", "class_names"])
+def test_a_setting_that_a_source_does_not_look_at_is_refused(name):
+    with pytest.raises(ConfigError, match=f"loading.{name} has no effect on digits"):
+        open_images("digits", loading=Loading(**{name: "x"}))

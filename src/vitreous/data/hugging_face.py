@@ -131,7 +131,7 @@ def hugging_face(given: str, label_column: str | None = None) -> Source:
             f"{given}: no labelled split among {', '.join(splits)}; train, validation and test work"
         )
     names = set(next(iter(parts.values())).names)
-    return Source(parts=parts, writing=is_writing(names))
+    return Source(parts=parts, writing=is_writing(names), heeds=("label_column",))
 
 
 def _loaded(datasets: Any, given: str) -> Any:

@@ -27,7 +27,7 @@ from vitreous.data.records import Records, Source
 from vitreous.data.scan import COLOUR, UNREADABLE, Findings, Scan, look, refuse_unreadable, spread, to_look_at
 from vitreous.data.sources import find_source
 from vitreous.data.val_is_test import refuse_test_as_val
-from vitreous.errors import DataError
+from vitreous.errors import ConfigError, DataError
 
 logger = logging.getLogger("vitreous")
 Data = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -145,6 +145,9 @@ def open_images(
     given = [str(data)] if isinstance(data, str | os.PathLike) else [str(each) for each in data]
     source = find_source(given, loading)
     what = " ".join(given)
+    for name in ("label_column", "class_names") if classes is None else ():
+        if getattr(loading, name) is not None and name not in source.heeds:
+            raise ConfigError(f"loading.{name} has no effect on {what}, where nothing is looked up by it")
     parts = _named_parts(source, need, classes, split_file)
     if "val" in need and classes is None:
         refuse_test_as_val(parts, what)

@@ -205,4 +205,4 @@ def parquet(files: Sequence[tuple[Path, Path]], label_column: str | None = None)
         split: ParquetRecords(paths, label_column) for split, paths in by_split(list(files)).items()
     }
     names = set(next(iter(parts.values())).names)
-    return Source(parts=parts, writing=is_writing(names))
+    return Source(parts=parts, writing=is_writing(names), heeds=("label_column",))

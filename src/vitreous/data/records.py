@@ -50,3 +50,5 @@ class Source:
     parts: dict[str, Records]
     writing: bool = False
     """Letters or digits: a mirrored image would be another class, or none."""
+    heeds: tuple[str, ...] = ()
+    """Settings of `Loading` that this kind of source looks at, of those that not all kinds do."""

@@ -116,7 +116,7 @@ def tar_shards(given: Sequence[str], loading: Loading) -> Source:
         names_file = _names_file(paths[0], loading.class_names)
         parts[split] = ShardRecords(paths, loading.label_column, names_file)
     names = set(next(iter(parts.values())).names)
-    return Source(parts=parts, writing=is_writing(names))
+    return Source(parts=parts, writing=is_writing(names), heeds=("label_column", "class_names"))
 
 
 def _expanded(pattern: str, *, download: bool) -> list[tuple[Path, Path]]:
