@@ -19,7 +19,16 @@ from vitreous.models.catalog import CATALOG
 from vitreous.models.described import fitted
 from vitreous.models.lape import lape
 from vitreous.models.sret import sret
-from vitreous.parts import Attention, Block, FeedForward, ImageShape, LayerNorm, Mix, RelativePosition
+from vitreous.parts import (
+    Attention,
+    Block,
+    ClassTokenHead,
+    FeedForward,
+    ImageShape,
+    LayerNorm,
+    Mix,
+    RelativePosition,
+)
 
 DEIT = config("deit_tiny", width=16, heads=2, depth=2, patch=4, image_size=16, classes=3)
 SRET = sret(
@@ -156,6 +165,7 @@ def test_pixels_are_normalised_as_the_weights_know_them_where_channels_are_equal
 
 
 def test_the_norm_of_a_head_with_another_form_is_left_out() -> None:
+    assert isinstance(DEIT.head, ClassTokenHead)
     other = replace(DEIT, head=replace(DEIT.head, norm=LayerNorm(), pre_logits=8))
     found, fresh, _ = begun(DEIT, trained(other), ("x", "y", "z"))
     assert torch.equal(found["head.classifier.weight"], fresh["head.classifier.weight"])
