@@ -72,4 +72,4 @@ def test_a_model_without_turns_and_what_is_no_model_are_refused() -> None:
     with pytest.raises(ConfigError, match="turns 1: deit_tiny applies no layer more than once"):
         of_turns(config("deit_tiny"), 1)
     with pytest.raises(ConfigError, match=r"takes what vitreous\.build returns and this is a Linear"):
-        with_turns(torch.nn.Linear(2, 2), 1)  # type: ignore[arg-type]
+        with_turns(torch.nn.Linear(2, 2), 1)

@@ -10,6 +10,7 @@ or, where the turns are drawn, every number. A depth that was not trained runs, 
 from dataclasses import replace
 
 import torch
+from torch import nn
 
 from vitreous.errors import ConfigError
 from vitreous.models.vision_transformer import VisionTransformer, VisionTransformerModule, build
@@ -46,7 +47,7 @@ def of_turns(config: VisionTransformer, turns: int) -> VisionTransformer:
     return replace(config, layers=layers)
 
 
-def with_turns(model: VisionTransformerModule, turns: int) -> VisionTransformerModule:
+def with_turns(model: nn.Module, turns: int) -> VisionTransformerModule:
     """A copy of a trained model with fewer turns.
 
     Args:
