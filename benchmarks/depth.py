@@ -121,7 +121,7 @@ def train_once(variant: str, seed: int, arguments: argparse.Namespace) -> dict[s
         "compile": arguments.compile and VARIANTS[variant][1] > 4,
         "recipe": {
             "mixup": 0.0, "cutmix": 0.0, "randaugment": 0, "drop_path": 0.0, "ema": False, "warmup": 0.2,
-            "mixed_depth": mixed,
+            "mixed_depth": "one_turn" if mixed else "none",
         },
         "loading": {"limit": steps * arguments.batch_size // epochs, "val_share": 0.01},
     }  # fmt: skip
