@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from kept import keep
 from machine import describe_machine
 from small_data import spread
 from torch import Tensor, nn
@@ -260,10 +261,7 @@ def main() -> None:
     print(text)
     record = {"data": names, "machine": describe_machine("cpu"), "runs": runs}
     if arguments.keep:
-        kept = Path(__file__).parent / "results" / arguments.keep
-        kept.with_suffix(".md").write_text(text)
-        kept.with_suffix(".json").write_text(json.dumps(record) + "\n")
-        draw(runs, kept.with_suffix(".png"))
+        draw(runs, keep(arguments.keep, text, record).with_suffix(".png"))
     print(json.dumps({"data": names, "variants": len({run["variant"] for run in runs})}))
 
 

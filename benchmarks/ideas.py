@@ -28,6 +28,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from kept import keep
 from machine import describe_machine
 from scipy.stats import t as student
 from small_data import score, spread
@@ -190,9 +191,7 @@ def main() -> None:
     print(text)
     record = {"data": names, "machine": describe_machine("cpu"), "runs": runs}
     if arguments.keep:
-        kept = Path(__file__).parent / "results" / arguments.keep
-        kept.with_suffix(".md").write_text(text)
-        kept.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
+        keep(arguments.keep, text, record)
     print(json.dumps(record))
 
 

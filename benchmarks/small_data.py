@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from kept import keep
 from machine import describe_machine
 
 import vitreous as vt
@@ -112,9 +113,7 @@ def main() -> None:
     print(text)
     record = {"data": names, "machine": describe_machine(arguments.device), "runs": runs}
     if arguments.keep:
-        kept = Path(__file__).parent / "results" / arguments.keep
-        kept.with_suffix(".md").write_text(text)
-        kept.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
+        keep(arguments.keep, text, record)
     print(json.dumps(record))
 
 

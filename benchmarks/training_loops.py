@@ -33,6 +33,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from kept import keep
 from machine import describe_machine
 from PIL import Image
 from timm.data import Mixup, create_loader, create_transform  # type: ignore[attr-defined]
@@ -255,9 +256,7 @@ def main() -> None:
     print(f"\n{text}")
     record = {"benchmark": "training_loops", "machine": describe_machine(), "found": found}
     if arguments.keep:
-        kept = Path(__file__).parent / "results" / arguments.keep
-        kept.with_suffix(".md").write_text(text)
-        kept.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
+        keep(arguments.keep, text, record)
     print(json.dumps(record))
 
 
