@@ -4,10 +4,11 @@ Each run is a fresh process with an empty cache, and its time is that of the clo
 starting Python, reading and decoding the images, measuring a step, training, validation, checkpoints, the
 delivered model, and evaluation on the test images. Rows:
 
-    speedrun_1m, speedrun_4m    `vitreous train` and `vitreous evaluate` with examples/speedrun.yaml
-    FILE.json or a name         any other model under the same recipe (--recipe FILE.yaml for another)
+    hybrid_1m, hybrid_3m        `vitreous train` and `vitreous evaluate` with examples/speedrun.yaml
+    a name or FILE.json         any other model under the same recipe (--recipe FILE.yaml for another)
     fast_cnn, fast_cnn_small    the small CNN of arXiv 2404.00498, written from its description (`peers/`)
     resnet18                    under its own SGD recipe
+    vit_tiny                    timm's, with AdamW
 
 All rows train on 98 % of the training images (2 % are held out; the vitreous rows choose between weights
 and their average on them), in bfloat16 where the processor has it, on the same data path. The test images
@@ -33,10 +34,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from kept import keep
+
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"
-OURS = ("speedrun_1m", "speedrun_4m")
-PEERS = ("fast_cnn", "fast_cnn_small", "resnet18")
+OURS = ("hybrid_1m", "hybrid_3m")
+PEERS = ("fast_cnn", "fast_cnn_small", "resnet18", "vit_tiny")
 RESERVE_S = 40.0  # evaluation on 10,000 images, two starts of Python, a margin
 
 
@@ -74,12 +77,10 @@ def train_ours(
     row: str, seed: int, time_s: str, arguments: argparse.Namespace, environment: dict[str, str], out: Path
 ) -> dict[str, Any]:
     """`vitreous train`, then `vitreous evaluate`, each a process of its own."""
-    own = EXAMPLES / f"{row}.json"
-    model = str(own) if own.exists() else row
     vitreous = [sys.executable, "-m", "vitreous"]
     begun = time.perf_counter()
     length = ["--time", time_s, "--seed", str(seed), "--out", str(out)]
-    recipe = ["--config", arguments.recipe, "--model", model]
+    recipe = ["--config", arguments.recipe, "--model", row]
     call([*vitreous, "train", *recipe, "--data", *arguments.data, *length], environment)
     trained_s = time.perf_counter() - begun
     tested_in = ["--split", "test", "--out", str(out.parent / "test")]
@@ -181,9 +182,7 @@ def main() -> None:
     print(text)
     record = {"data": data, "minutes": arguments.minutes, "threads": arguments.threads, "runs": runs}
     if arguments.keep:
-        kept = HERE / "results" / arguments.keep
-        kept.with_suffix(".md").write_text(text)
-        kept.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
+        keep(arguments.keep, text, record)
     print(json.dumps(record))
 
 

@@ -3,7 +3,8 @@
 Reading, batches, shifts and normalisation are those of `vitreous train`, bfloat16 is torch's autocast, and
 freed memory is kept in the same way; the network, its optimizer, label smoothing and flips are the peer's
 own. The learning rate is a function of the share of the time that has passed (warm-up, then a straight line
-to zero for `fast_cnn`, a cosine for `resnet18`), so the schedule ends where the time ends.
+to zero for `fast_cnn`, a cosine for `resnet18` and timm's `vit_tiny`), so the schedule ends where the time
+ends. All see square images of the data's own size in three channels.
 
     python benchmarks/train_peer.py fast_cnn --data train.parquet --test test.parquet --time 28m --seed 0
 
@@ -17,7 +18,7 @@ import time
 
 import torch
 import torch.nn.functional as F
-from peers import fast_cnn, resnet18
+from peers import fast_cnn, resnet18, vit_tiny
 from torch import Tensor, nn
 
 from vitreous.data.batches import make_batches
@@ -31,8 +32,7 @@ from vitreous.training.machine import look_at_machine
 from vitreous.training.time_budget import parse_time
 from vitreous.training.validation import validate
 
-PADDING = 4
-PEERS = (*fast_cnn.WIDTHS, "resnet18")
+PEERS = (*fast_cnn.WIDTHS, "resnet18", "vit_tiny")
 
 
 def schedule(share: float, warmup: float, shape: str) -> float:
@@ -43,13 +43,13 @@ def schedule(share: float, warmup: float, shape: str) -> float:
     return 1 - rest if shape == "linear" else (1 + math.cos(math.pi * rest)) / 2
 
 
-def multiplications(model: nn.Module) -> int:
+def multiplications(model: nn.Module, side: int) -> int:
     """Multiply-accumulates of one image."""
     from torch.utils.flop_counter import FlopCounterMode
 
     model.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model(torch.zeros(1, 3, 32, 32))
+        model(torch.zeros(1, 3, side, side))
     return int(counter.get_total_flops()) // 2
 
 
@@ -70,14 +70,16 @@ def main() -> None:
     loading = Loading(path="resident", val_share=arguments.val_share)
     data = open_images(arguments.data, loading=loading, seed=arguments.seed, need=("train", "val"))
     split, classes = data.splits["train"], len(data.classes)
-    preprocessing, _ = fit_preprocessing(split, channels=3, height=32, width=32, crop="pad", loading=loading)
+    side = min(data.scan.heights[1], data.scan.widths[1])
+    preprocessing, _ = fit_preprocessing(
+        split, channels=3, height=side, width=side, crop="pad", loading=loading
+    )
     torch.manual_seed(stream_seed(arguments.seed, "init"))
-    module = resnet18 if arguments.peer == "resnet18" else fast_cnn
-    model: nn.Module = (
-        resnet18.SmallImageResNet18(classes)
-        if arguments.peer == "resnet18"
-        else fast_cnn.FastCNN(fast_cnn.WIDTHS[arguments.peer], classes)
-    ).to(memory_format=torch.channels_last)
+    if arguments.peer in fast_cnn.WIDTHS:
+        module, model = fast_cnn, fast_cnn.make_model(classes, side, arguments.peer)
+    else:
+        module = vit_tiny if arguments.peer == "vit_tiny" else resnet18
+        model = module.make_model(classes, side)
     batches = make_batches(
         split, preprocessing, batch_size=module.BATCH, seed=arguments.seed, loading=loading, train=True
     )
@@ -86,13 +88,15 @@ def main() -> None:
         model.whiten_from(preprocessing.normalize(some))
     optimizer = module.make_optimizer(model)
     peaks = [group["lr"] for group in optimizer.param_groups]
-    shape = "cosine" if arguments.peer == "resnet18" else "linear"
+    shape = "linear" if module is fast_cnn else "cosine"
+    clip_norm = getattr(module, "CLIP_NORM", math.inf)
+    padding = side // 8
     precision = "bfloat16" if look_at_machine().cpu_bfloat16 else "float32"
     generator = torch.Generator().manual_seed(stream_seed(arguments.seed, "augment"))
     first_flips = torch.rand(len(split), generator=generator) < 0.5
 
     def flips(index: Tensor, epoch: int) -> Tensor:
-        if arguments.peer == "resnet18":
+        if module is not fast_cnn:
             return torch.rand(len(index), generator=generator) < 0.5
         return first_flips[index] ^ bool(epoch % 2)
 
@@ -105,14 +109,16 @@ def main() -> None:
                 break
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * schedule(share, module.WARMUP, shape)
-            offsets = torch.randint(2 * PADDING + 1, (2, len(batch.labels)), generator=generator)
+            offsets = torch.randint(2 * padding + 1, (2, len(batch.labels)), generator=generator)
             mirrored = flips(batch.rows, step // batches.steps_per_epoch)
-            images = shifted(batch.images, offsets[0], offsets[1], mirrored, PADDING)
+            images = shifted(batch.images, offsets[0], offsets[1], mirrored, padding)
             with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
                 logits = model(preprocessing.normalize(images))
             loss = F.cross_entropy(logits.float(), batch.labels, label_smoothing=module.LABEL_SMOOTHING)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            if clip_norm < math.inf:
+                nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
             optimizer.step()
             step += 1
             if step % 50 == 0:
@@ -129,7 +135,7 @@ def main() -> None:
         "epochs": step / batches.steps_per_epoch,
         "img_s": step * module.BATCH / trained_s,
         "parameters": sum(each.numel() for each in model.parameters()),
-        "macs": multiplications(model),
+        "macs": multiplications(model, side),
     }
     print(json.dumps(record))
 

@@ -17,7 +17,7 @@ Rounds of the loops alternate; before each round there is a pause in which worke
 queues, so the others begin every round with some batches made for free. A ratio is taken in each round;
 median and quartiles are printed.
 
-    python benchmarks/training_loops.py --data cifar10-train.parquet [--models speedrun_1m vit_small_image]
+    python benchmarks/training_loops.py --data cifar10-train.parquet [--models hybrid_1m vit_small_image]
 
 The last line is one JSON object; --keep NAME writes both to benchmarks/results/.
 """
@@ -28,7 +28,6 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,7 +52,6 @@ from vitreous.training.decide import decide
 from vitreous.training.plan import Plan
 from vitreous.training.settings import TrainSettings
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
 DECAY = 0.999
 PAUSE_S = 2.0
 Steps = Callable[[int], None]
@@ -194,11 +192,10 @@ def make_mixup(classes: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]
 
 def measure(model: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Images per second of each loop, round by round."""
-    own = EXAMPLES / f"{model}.json"
     loading = Loading(path="resident", limit=arguments.images)
     settings = TrainSettings(
         data=arguments.data,
-        model=str(own) if own.exists() else model,
+        model=model,
         batch_size=arguments.batch_size,
         loading=loading,
     )
@@ -239,7 +236,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", nargs="+", required=True, help="small training images, such as CIFAR-10's")
-    parser.add_argument("--models", nargs="+", default=["speedrun_1m", "vit_small_image", "eit_small_image"])
+    parser.add_argument(
+        "--models", nargs="+", default=["hybrid_1m", "psvit_2d_small_image", "vit_small_image"]
+    )
     parser.add_argument("--images", type=int, default=10_000, help="how many of them are used")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--steps", type=int, default=20, help="in a round")

@@ -56,6 +56,11 @@ class FastCNN(nn.Module):
         return logits
 
 
+def make_model(classes: int, side: int, name: str = "fast_cnn") -> FastCNN:
+    """(batch, 3, side, side) → (batch, classes); any side of 8 pixels and more."""
+    return FastCNN(WIDTHS[name], classes).to(memory_format=torch.channels_last)
+
+
 def convolution(before: int, after: int) -> nn.Conv2d:
     """3×3, without bias, the identity on the first channels."""
     conv = nn.Conv2d(before, after, 3, padding=1, bias=False)
