@@ -7,15 +7,18 @@ channels, Fashion-MNIST at 28 pixels):
     shared       12 blocks × 9 turns = 108 applications, a projection (NLL) after each, learned sums
     untied       108 blocks of their own, no turn, the same branches
     mixed        as shared, trained together with the path that applies each block once (mixed depth)
-    turns-T      12 blocks × T turns: the same blocks, fewer or more applications
+    drawn        as mixed, with a number of turns drawn for each step
+    turns-T      12 blocks × T turns: the same blocks, fewer applications
     1008         28 blocks × 36 turns, one projection in each block
     1008-mixed   the same with mixed depth
 
 For each run: training loss, test accuracy (images that were read once, at the end), whether a loss or
 gradient was ever not finite (the loop stops there), the gradient norm of a step (from `metrics.jsonl`), and
 the norm of the loss's gradient at the output of every application, at the start and at the end: what a
-hundred layers do to a signal. The last line says what was run; --keep NAME writes
-benchmarks/results/NAME.md, NAME.json and NAME.png.
+hundred layers do to a signal. A second table reads each network of 12 × 9 with fewer turns than it was
+trained with: one checkpoint at several speeds, its accuracy and the time of a forward pass beside that of all
+turns. Seeds and variants can be run in pieces with one --out. The last line says what was run; --keep NAME
+writes benchmarks/results/NAME.md, NAME.json and NAME.png.
 
     python benchmarks/depth.py --data train.parquet --test test.parquet --seeds 0 1 2 --keep depth
 """
@@ -23,13 +26,15 @@ benchmarks/results/NAME.md, NAME.json and NAME.png.
 import argparse
 import json
 import statistics
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from kept import keep
+from kept import keep, once
 from machine import describe_machine
 from small_data import spread
 from torch import Tensor, nn
@@ -48,15 +53,18 @@ from vitreous.parts.recursion import RecursiveModule
 
 # blocks, turns, one projection a block, mixed depth
 VARIANTS = {
-    "shared": (12, 9, False, False),
-    "untied": (108, 1, False, False),
-    "mixed": (12, 9, False, True),
-    "turns-1": (12, 1, False, False),
-    "turns-2": (12, 2, False, False),
-    "turns-4": (12, 4, False, False),
-    "1008": (28, 36, True, False),
-    "1008-mixed": (28, 36, True, True),
+    "shared": (12, 9, False, "none"),
+    "untied": (108, 1, False, "none"),
+    "mixed": (12, 9, False, "one_turn"),
+    "drawn": (12, 9, False, "drawn"),
+    "turns-1": (12, 1, False, "none"),
+    "turns-2": (12, 2, False, "none"),
+    "turns-4": (12, 4, False, "none"),
+    "1008": (28, 36, True, "none"),
+    "1008-mixed": (28, 36, True, "one_turn"),
 }
+ROUNDS = 9
+AT_TURNS = (1, 2, 4, 9)  # at which the networks of nine turns are read
 
 
 def network(variant: str, width: int) -> VisionTransformer:
@@ -122,7 +130,7 @@ def train_once(variant: str, seed: int, arguments: argparse.Namespace) -> dict[s
         "compile": arguments.compile and VARIANTS[variant][1] > 4,
         "recipe": {
             "mixup": 0.0, "cutmix": 0.0, "randaugment": 0, "drop_path": 0.0, "ema": False, "warmup": 0.2,
-            "mixed_depth": "one_turn" if mixed else "none",
+            "mixed_depth": mixed,
         },
         "loading": {"limit": steps * arguments.batch_size // epochs, "val_share": 0.01},
     }  # fmt: skip
@@ -154,7 +162,27 @@ def train_once(variant: str, seed: int, arguments: argparse.Namespace) -> dict[s
         "step_s": statistics.median(each["time/step_s"] for each in events if "time/step_s" in each),
         "gradients_at_start": gradients_by_application(fresh, images, batch.labels),
         "gradients_at_end": gradients_by_application(model, images, batch.labels),
+        "by_turns": by_turns(run, images, arguments.test) if VARIANTS[variant][1] == max(AT_TURNS) else [],
     }
+
+
+def by_turns(run: Path, images: Tensor, test: list[str]) -> list[dict[str, float]]:
+    """Test accuracy and forward time of one checkpoint at each number of turns, in rounds that alternate."""
+    classifier = vt.load(run)
+    models = {turns: classifier.with_turns(turns).model.eval() for turns in AT_TURNS}
+    times: dict[int, list[float]] = {turns: [] for turns in AT_TURNS}
+    for _ in range(ROUNDS):
+        for turns, model in models.items():
+            begun = time.perf_counter()
+            with torch.inference_mode():
+                model(images)
+            times[turns].append(time.perf_counter() - begun)
+    found = []
+    for turns in AT_TURNS:
+        scored = vt.evaluate(run, data=test, split="test", device="cpu", turns=turns)
+        forward_ms = 1000 * statistics.median(times[turns]) / len(images)
+        found.append({"turns": turns, "test_top1": scored.metrics["test/top1"], "forward_ms": forward_ms})
+    return found
 
 
 def json_of(config: VisionTransformer, out: Path) -> str:
@@ -206,6 +234,21 @@ def table(runs: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def turns_table(runs: list[dict[str, Any]]) -> str:
+    """One checkpoint at several numbers of turns; a row a variant, times as shares of that of all turns."""
+    head = "".join(f" {turns} turns |" for turns in AT_TURNS)
+    lines = ["| trained as | seeds |" + head, "|---|---|" + "---|" * len(AT_TURNS)]
+    for variant in dict.fromkeys(run["variant"] for run in runs if run.get("by_turns")):
+        mine = [run["by_turns"] for run in runs if run["variant"] == variant and run.get("by_turns")]
+        cells = []
+        for at in range(len(AT_TURNS)):
+            share = statistics.median(each[at]["forward_ms"] / each[-1]["forward_ms"] for each in mine)
+            accuracy = spread([each[at]["test_top1"] for each in mine], 2, 100)
+            cells.append(f"{accuracy} % in {share:.2f} of the time")
+        lines.append(f"| `{variant}` | {len(mine)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def draw(runs: list[dict[str, Any]], file: Path) -> None:
     """Gradient norm by application, at the start and at the end; one line a run."""
     from matplotlib.figure import Figure
@@ -249,14 +292,16 @@ def main() -> None:
     runs = []
     for seed in arguments.seeds:
         for variant in arguments.variants:
-            runs.append(train_once(variant, seed, arguments))
+            kept = Path(arguments.out) / f"{variant}-{seed}.found.json"
+            runs.append(once(kept, partial(train_once, variant, seed, arguments)))
             brief = {key: value for key, value in runs[-1].items() if not isinstance(value, list)}
             print(json.dumps(brief), flush=True)
 
     names = " ".join(Path(each).name for each in arguments.data)
     text = (
         f"{names}; width {arguments.width}, batch {arguments.batch_size}, lr {arguments.lr:g}, float32; "
-        f"{describe_machine('cpu')}.\n\n{table(runs)}\n"
+        f"{describe_machine('cpu')}.\n\n{table(runs)}\n\n"
+        f"One checkpoint with fewer turns than it was trained with:\n\n{turns_table(runs)}\n"
     )
     print(text)
     record = {"data": names, "machine": describe_machine("cpu"), "runs": runs}

@@ -15,7 +15,8 @@ changes one thing and nothing else; recipe, data, order, augmentation and seeds 
 
 A difference is that of two runs with the same seed; its interval is Student's, 95 %, over the seeds. The
 budget is equal in *images*, not in time: cost stands beside it. The test images are read once, at the end.
-The last line has every run as JSON; --keep NAME writes benchmarks/results/NAME.md and NAME.json.
+Seeds and ideas can be run in pieces with one --out. The last line has every run as JSON; --keep NAME writes
+benchmarks/results/NAME.md and NAME.json.
 
     python benchmarks/ideas.py --data train.parquet --test test.parquet --epochs 4 --seeds 0 1 2 --keep ideas
 """
@@ -25,10 +26,11 @@ import json
 import math
 import statistics
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kept import keep
+from kept import keep, once
 from machine import describe_machine
 from scipy.stats import t as student
 from small_data import score, spread
@@ -180,7 +182,8 @@ def main() -> None:
     runs = []
     for seed in arguments.seeds:
         for idea in arguments.ideas:
-            runs.append(train_once(idea, seed, arguments))
+            kept = Path(arguments.out) / f"{idea.replace(' ', '_')}-{seed}.found.json"
+            runs.append(once(kept, partial(train_once, idea, seed, arguments)))
             print(json.dumps(runs[-1]), flush=True)
     names = " ".join(Path(each).name for each in arguments.data)
     size = f", {arguments.limit:,} images" if arguments.limit else ""

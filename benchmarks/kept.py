@@ -1,6 +1,11 @@
-"""Where results are kept: `results/NAME.md` for readers, `results/NAME.json` with every number."""
+"""Where results are kept: `results/NAME.md` for readers, `results/NAME.json` with every number.
+
+Long programs are run in pieces: what a piece found stands in a file beside its run, and is not measured
+again.
+"""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,3 +16,13 @@ def keep(name: str, text: str, record: dict[str, Any]) -> Path:
     kept.with_suffix(".md").write_text(text)
     kept.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
     return kept
+
+
+def once(file: Path, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `measure` finds, or found when it was last called for this file."""
+    if file.exists():
+        return dict(json.loads(file.read_text()))
+    found = measure()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(found, indent=1) + "\n")
+    return found

@@ -5,7 +5,9 @@ starting Python, reading and decoding the images, measuring a step, training, va
 delivered model, and evaluation on the test images. Rows:
 
     hybrid_1m, hybrid_3m        `vitreous train` and `vitreous evaluate` with examples/speedrun.yaml
-    a name or FILE.json         any other model under the same recipe (--recipe FILE.yaml for another)
+    MODEL                       any other model, by name or FILE.json, under the same recipe
+    MODEL+RECIPE                a model under another recipe, by name or FILE.yaml
+    default                     what `vitreous train` does when it is given data and time alone
     fast_cnn, fast_cnn_small    the small CNN of arXiv 2404.00498, written from its description (`peers/`)
     resnet18                    under its own SGD recipe
     vit_tiny                    timm's, with AdamW
@@ -31,13 +33,14 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kept import keep
+from kept import keep, once
 
 HERE = Path(__file__).parent
-EXAMPLES = HERE.parent / "examples"
+SPEEDRUN = HERE.parent / "examples" / "speedrun.yaml"
 OURS = ("hybrid_1m", "hybrid_3m")
 PEERS = ("fast_cnn", "fast_cnn_small", "resnet18", "vit_tiny")
 RESERVE_S = 40.0  # evaluation on 10,000 images, two starts of Python, a margin
@@ -49,11 +52,8 @@ def reserve(minutes: float) -> float:
 
 
 def run(row: str, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
-    """One run from start to end, or what is kept of it."""
-    folder = Path(arguments.out).resolve() / f"{Path(row).stem}-{seed}"
-    kept = folder / "time_to_accuracy.json"
-    if kept.exists():
-        return dict(json.loads(kept.read_text()))
+    """One run from start to end."""
+    folder = folder_of(row, seed, arguments)
     folder.mkdir(parents=True, exist_ok=True)
     time_s = f"{60 * arguments.minutes - reserve(arguments.minutes):.0f}s"
     cache = folder / "cache"
@@ -65,12 +65,21 @@ def run(row: str, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
     else:
         found = train_ours(row, seed, time_s, arguments, environment, folder / "run")
     wall_s = time.perf_counter() - begun + found.pop("earlier_s", 0.0)
-    record = {"row": Path(row).stem, "seed": seed, "wall_s": round(wall_s, 1), **found}
-    record["in_time"] = wall_s <= 60 * arguments.minutes
-    record["machine"] = machine(environment)
-    kept.write_text(json.dumps(record, indent=1) + "\n")
     shutil.rmtree(cache, ignore_errors=True)
-    return record
+    return {
+        "row": row,
+        "seed": seed,
+        "wall_s": round(wall_s, 1),
+        **found,
+        "in_time": wall_s <= 60 * arguments.minutes,
+        "machine": machine(environment),
+    }
+
+
+def folder_of(row: str, seed: int, arguments: argparse.Namespace) -> Path:
+    """Where a run is kept; a row may name files."""
+    name = "+".join(Path(part).stem for part in row.split("+"))
+    return Path(arguments.out).resolve() / f"{name}-{seed}"
 
 
 def train_ours(
@@ -78,10 +87,11 @@ def train_ours(
 ) -> dict[str, Any]:
     """`vitreous train`, then `vitreous evaluate`, each a process of its own."""
     vitreous = [sys.executable, "-m", "vitreous"]
+    model, _, recipe = row.partition("+")
+    chosen = [] if row == "default" else ["--model", model, "--config", recipe or str(SPEEDRUN)]
     begun = time.perf_counter()
     length = ["--time", time_s, "--seed", str(seed), "--out", str(out)]
-    recipe = ["--config", arguments.recipe, "--model", row]
-    call([*vitreous, "train", *recipe, "--data", *arguments.data, *length], environment)
+    call([*vitreous, "train", *chosen, "--data", *arguments.data, *length], environment)
     trained_s = time.perf_counter() - begun
     tested_in = ["--split", "test", "--out", str(out.parent / "test")]
     call([*vitreous, "evaluate", str(out), "--data", *arguments.test, *tested_in], environment)
@@ -164,7 +174,6 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--rows", nargs="+", default=[*OURS, *PEERS])
-    parser.add_argument("--recipe", default=str(EXAMPLES / "speedrun.yaml"), help="of the vitreous rows")
     parser.add_argument("--out", default="runs/time_to_accuracy")
     parser.add_argument("--keep", help="write benchmarks/results/NAME.md and NAME.json")
     arguments = parser.parse_args()
@@ -172,7 +181,8 @@ def main() -> None:
     runs = []
     for seed in arguments.seeds:
         for row in arguments.rows:
-            runs.append(run(row, seed, arguments))
+            kept = folder_of(row, seed, arguments) / "time_to_accuracy.json"
+            runs.append(once(kept, partial(run, row, seed, arguments)))
             print(json.dumps(runs[-1]), flush=True)
     data = " ".join(Path(each).name for each in arguments.data)
     machines = "; ".join(sorted({each["machine"] for each in runs}))
