@@ -24,6 +24,7 @@ FUNCTIONS = [
     "load",
     "plan_run",
     "predict",
+    "record",
     "show_data",
     "train",
     "train_seeds",

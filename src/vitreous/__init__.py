@@ -22,6 +22,7 @@ from vitreous.errors import (
 
 if TYPE_CHECKING:
     from vitreous.analysis.cost import cost
+    from vitreous.analysis.recording import record
     from vitreous.data.check import check_data
     from vitreous.evaluation.data_page import show_data
     from vitreous.evaluation.evaluate import evaluate
@@ -54,6 +55,7 @@ _HOMES = {
     "load": "vitreous.interop.model_folder",
     "plan_run": "vitreous.runs.dry_run",
     "predict": "vitreous.evaluation.prediction",
+    "record": "vitreous.analysis.recording",
     "show_data": "vitreous.evaluation.data_page",
     "train": "vitreous.training.train",
     "train_seeds": "vitreous.runs.seeds",
@@ -82,6 +84,7 @@ __all__ = [
     "load",
     "plan_run",
     "predict",
+    "record",
     "show_data",
     "train",
     "train_seeds",

@@ -10,6 +10,7 @@ from vitreous.models.compact import cct, cvt, vit_lite
 from vitreous.models.deit import deit
 from vitreous.models.eit import eit
 from vitreous.models.feed_forward import attention_only, feed_forward
+from vitreous.models.hybrid import hybrid
 from vitreous.models.lsra import lsra
 from vitreous.models.mlp_mixer import mlp_mixer
 from vitreous.models.pit import pit
@@ -82,6 +83,7 @@ SHRUNK: dict[Callable[..., VisionTransformer], Shrunk] = {
         unreached=frozenset({"stem.convs.0.bias"}),
     ),
     extremely_deep: Shrunk({"width": 16, "heads": 2, "blocks": 2, "times": 3, "patch": 4}),
+    hybrid: Shrunk({"widths": (8, 16), "heads": 2, "ratio": 2, "first": 4, "blocks": 2}),
     pit: Shrunk({"width": 8, "depths": (1, 2), "heads": 2, "patch": 4, "stride": 2}),
     swin: Shrunk({"width": 8, "depths": (2, 2), "heads": (2, 2), "window": 2, "patch": 2}),
     t2t_vit: Shrunk(
