@@ -20,6 +20,7 @@ ALLOWED = {
 ALLOWED["training"] = {*ALLOWED}
 ALLOWED["evaluation"] = {*ALLOWED}
 ALLOWED["runs"] = {*ALLOWED}
+ALLOWED["searching"] = {*ALLOWED} - {"evaluation", "runs"}
 ALLOWED["cli"] = {*ALLOWED}
 OUTSIDE = {"parts": {"torch", "jaxtyping"}, "models": {"torch", "jaxtyping"}}
 

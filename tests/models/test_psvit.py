@@ -27,6 +27,7 @@ PRESETS = [
     ("psvit_1d_base", {}, (197, 99, 50), 193.26, 16.820, 16.910),
     ("psvit_2d_small_image", {"classes": 10}, (64, 16, 4), 2.28, 0.021, None),
     ("psvit_1d_small_image", {"classes": 10}, (65, 33, 17), 0.69, 0.021, None),
+    ("psvit_2d_small_image_12", {"classes": 10}, (64, 16, 4), 2.51, 0.022, None),
     ("psvit_2d_tiny_p16", {}, (196, 49, 16), 28.66, 1.160, None),
     ("psvit_2d_small_p16", {}, (196, 49, 16), 112.62, 4.475, None),
     ("psvit_1d_tiny_p8", {}, (785, 393, 197), 3.25, 1.338, None),

@@ -70,7 +70,7 @@ def cost(config: VisionTransformer) -> Cost:
     shared = iter(what_is_shared(config.layers))
     for name, part, before, after in _steps(config):
         try:
-            parameters, macs = _parameters(part, before), part.macs(before)  # type: ignore[arg-type]
+            parameters, macs = parameters_of(part, before), part.macs(before)  # type: ignore[arg-type]
         except ConfigError as error:
             raise ConfigError(f"{name.replace('layers.', 'layer ')}, {error}") from None
         shares = next(shared) if name.startswith("layers.") else ""
@@ -101,8 +101,8 @@ def _steps(
 
 
 @lru_cache(maxsize=4096)
-def _parameters(part: Stem | Part | Head, shape: ImageShape | TokenShape) -> int:
-    """Parameters of one layer, counted on a module without values; equal layers are counted once."""
+def parameters_of(part: Stem | Part | Head, shape: ImageShape | TokenShape) -> int:
+    """Parameters of one slot or layer, counted on a module without values; equal layers are counted once."""
     with torch.device("meta"):
         module: nn.Module = part.build(shape)  # type: ignore[arg-type]
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

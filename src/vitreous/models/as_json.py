@@ -5,6 +5,7 @@ that a file means the same after a default has changed. Reading accepts nothing 
 a missing key or a value of the wrong type is an error that says where.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from vitreous.errors import ConfigError, did_you_mean
@@ -25,7 +26,7 @@ def to_json(config: VisionTransformer) -> dict[str, Any]:
     Raises:
         ConfigError: a part in it is not in the tuple of all descriptions, so that it could not be read back.
     """
-    written: dict[str, Any] = _write(config)
+    written: dict[str, Any] = write(config, KINDS)
     return written
 
 
@@ -35,33 +36,37 @@ def from_json(data: dict[str, Any]) -> VisionTransformer:
     Raises:
         ConfigError: anything in it that is not exactly a config; the sentence says where.
     """
-    config = _read(data, "model")
+    config = read(data, "model", KINDS)
     if not isinstance(config, VisionTransformer):
         raise ConfigError(f"model: this is not a VisionTransformer but {type(config).__name__}")
     return config
 
 
-def _write(value: Any) -> Any:
+def write(value: Any, kinds: Mapping[str, type[Description]]) -> Any:
+    """A description of these kinds, or anything that one may hold, as plain values."""
     if isinstance(value, Description):
         kind = type(value).__name__
-        if KINDS.get(kind) is not type(value):
+        if kinds.get(kind) is not type(value):
             raise ConfigError(f"{kind} is not among vitreous.parts.DESCRIPTIONS, so no JSON file can name it")
-        return {"kind": kind} | {name: _write(getattr(value, name)) for name in field_types(type(value))}
+        return {"kind": kind} | {
+            name: write(getattr(value, name), kinds) for name in field_types(type(value))
+        }
     if isinstance(value, tuple):
-        return [_write(each) for each in value]
+        return [write(each, kinds) for each in value]
     return value
 
 
-def _read(data: Any, where: str) -> Any:
+def read(data: Any, where: str, kinds: Mapping[str, type[Description]]) -> Any:
+    """Inverse of `write`; `where` begins the sentences of errors."""
     if isinstance(data, list):
-        return tuple(_read(each, f"{where}[{number}]") for number, each in enumerate(data))
+        return tuple(read(each, f"{where}[{number}]", kinds) for number, each in enumerate(data))
     if not isinstance(data, dict):
         return data
     if "kind" not in data:
-        raise ConfigError(f'{where}: an object needs a "kind", one of {", ".join(sorted(KINDS))}')
-    kind = KINDS.get(data["kind"]) if isinstance(data["kind"], str) else None
+        raise ConfigError(f'{where}: an object needs a "kind", one of {", ".join(sorted(kinds))}')
+    kind = kinds.get(data["kind"]) if isinstance(data["kind"], str) else None
     if kind is None:
-        raise ConfigError(f"{where}: unknown kind {data['kind']!r}{did_you_mean(str(data['kind']), KINDS)}")
+        raise ConfigError(f"{where}: unknown kind {data['kind']!r}{did_you_mean(str(data['kind']), kinds)}")
     names = list(field_types(kind))
     given = [key for key in data if key != "kind"]
     for key in given:
@@ -70,7 +75,7 @@ def _read(data: Any, where: str) -> Any:
     missing = [name for name in names if name not in given]
     if missing:
         raise ConfigError(f"{where}: {kind.__name__} lacks {', '.join(missing)}")
-    values = {name: _read(data[name], f"{where}.{name}") for name in names}
+    values = {name: read(data[name], f"{where}.{name}", kinds) for name in names}
     try:
         return kind(**values)
     except ConfigError as error:

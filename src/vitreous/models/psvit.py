@@ -65,6 +65,8 @@ SIZES_2D: dict[str, dict[str, object]] = {
     "tiny_p16": {"genes": "NSNSPSNSNSPS", "patch": 16, "dims": (192, 384, 768), "heads": (3, 6, 12)},
     "small_p16": {"genes": "NSNSPSNSNSPS", "patch": 16, "dims": (384, 768, 1536), "heads": (6, 12, 24)},
     "small_image": {**SMALL_IMAGE, "dims": (64, 128, 256), "heads": (2, 4, 8)},
+    # As deep as the sizes for 224 px, so that its space is as large; below 30 M MACs.
+    "small_image_12": {**TWO, "patch": 4, "dims": (48, 96, 192), "heads": (2, 4, 8)},
 }
 
 
@@ -233,7 +235,7 @@ def _holds(value: object, kinds: tuple[type[Description], ...]) -> bool:
 
 PAPER = "PSViT, arXiv 2108.03428"
 ENTRIES = {
-    f"psvit_{kind}_{size}": Entry(family, numbers, 32 if size == "small_image" else 224, OURS, PAPER)
+    f"psvit_{kind}_{size}": Entry(family, numbers, 32 if size.startswith("small_image") else 224, OURS, PAPER)
     for kind, family, sizes in (("1d", psvit_1d, SIZES_1D), ("2d", psvit_2d, SIZES_2D))
     for size, numbers in sizes.items()
 }

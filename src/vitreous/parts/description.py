@@ -37,6 +37,18 @@ class Description:
         return _show(self)
 
 
+@dataclass(frozen=True, repr=False)
+class Undecided(Description):
+    """Stands in a description where something is still to be chosen, so that it describes many models.
+
+    What such a value is, and how it is decided, `vitreous.searching` says; here it is only let in.
+    """
+
+    def could_be(self, hint: Any) -> bool:
+        """Whether all that may be chosen is of an annotated type."""
+        raise NotImplementedError
+
+
 def field_types(kind: type[Description]) -> dict[str, Any]:
     """Field name to type, in the order of the constructor."""
     hints = get_type_hints(kind)
@@ -45,6 +57,10 @@ def field_types(kind: type[Description]) -> dict[str, Any]:
 
 def fits(value: object, hint: Any) -> bool:
     """Whether a value is of an annotated type; whole numbers must be at least 1."""
+    if hint is Any:
+        return True
+    if isinstance(value, Undecided):
+        return (isinstance(hint, type) and issubclass(hint, Undecided)) or value.could_be(hint)
     if get_origin(hint) in (Union, UnionType):
         return any(fits(value, each) for each in get_args(hint))
     if get_origin(hint) is Literal:
