@@ -21,6 +21,7 @@ ALLOWED["training"] = {*ALLOWED}
 ALLOWED["evaluation"] = {*ALLOWED}
 ALLOWED["runs"] = {*ALLOWED}
 ALLOWED["searching"] = {*ALLOWED} - {"evaluation", "runs"}
+ALLOWED["insight"] = {*ALLOWED}
 ALLOWED["cli"] = {*ALLOWED}
 OUTSIDE = {"parts": {"torch", "jaxtyping"}, "models": {"torch", "jaxtyping"}}
 

@@ -11,6 +11,7 @@ import pytest
 import vitreous
 
 FUNCTIONS = [
+    "analyze",
     "build",
     "check_data",
     "config",

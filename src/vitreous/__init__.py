@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from vitreous.evaluation.data_page import show_data
     from vitreous.evaluation.evaluate import evaluate
     from vitreous.evaluation.prediction import predict
+    from vitreous.insight.analyze import analyze
     from vitreous.interop.authors import convert
     from vitreous.interop.model_folder import load
     from vitreous.models.catalog import config, list_models
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
+    "analyze": "vitreous.insight.analyze",
     "build": "vitreous.models.vision_transformer",
     "check_data": "vitreous.data.check",
     "config": "vitreous.models.catalog",
@@ -71,6 +73,7 @@ __all__ = [
     "VerifyError",
     "VitreousError",
     "__version__",
+    "analyze",
     "build",
     "check_data",
     "config",

@@ -169,10 +169,11 @@ def _from_timm(
             f"{setting} {source} has {model.num_classes} classes and the data have {len(classes)}; "
             "a teacher of the same classes in the same order works"
         )
-    return model, _timm_preprocessing(model, pupil.channels if file else None)
+    return model, timm_preprocessing(model, pupil.channels if file else None)
 
 
-def _timm_preprocessing(model: Any, channels: int | None) -> Preprocessing:
+def timm_preprocessing(model: Any, channels: int | None) -> Preprocessing:
+    """How timm says that a model's images are prepared; for another number of channels the mean of them."""
     told = resolve_data_config({}, model=model)
     usual, height, width = told["input_size"]
     channels = channels or usual

@@ -1,0 +1,1 @@
+"""The analyses, one a file: what each needs, sums up over batches, shows, and how it is drawn."""

@@ -1,0 +1,39 @@
+"""All that a user can set of looking inside: frozen values, free of heavy imports."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalyzeSettings:
+    """Models looked into side by side.
+
+    Args:
+        models: run folders, folders of a set of seeds, model folders, names of `vitreous models list`
+            (untrained), JSON files, or `timm/NAME` (downloads its weights; `timm/NAME@FILE` for your own,
+            `timm/NAME@untrained` for none).
+        data: images, as for training; by default those that the first run held out.
+        out: folder of the results.
+        only: analyses, separated by commas; by default all but `landscape`.
+        split: which part of the images.
+        images: how many to look at.
+        device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`.
+        seed: of the draw of images.
+        control: look at each model with first weights, too.
+        budget_s: most seconds for a loss landscape; its cost is told first.
+        steps: along each axis of a loss landscape; odd.
+        dimensions: of a loss landscape, 1 or 2.
+    """
+
+    models: list[str] = field(default_factory=list)
+    data: list[str] | None = None
+    out: str = "analysis"
+    only: str | None = None
+    split: Literal["train", "val", "test"] | None = None
+    images: int = 1000
+    device: str = "auto"
+    seed: int = 0
+    control: bool = True
+    budget_s: float = 60.0
+    steps: int = 11
+    dimensions: int = 1
