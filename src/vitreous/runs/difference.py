@@ -16,8 +16,9 @@ from vitreous.runs.seeds import is_set, runs_of_set, spread
 
 # Rows of `settings` that cannot move accuracy by more than rounding; all others can.
 HARMLESS = (
-    "out", "fresh", "reference", "saving.", "loading.workers", "loading.path", "loading.look", "device",
-    "devices", "compile", "deterministic", "data", "timeout_s", "sharding", "schema_version",
+    "out", "fresh", "reference", "probes", "probing.", "saving.", "loading.workers", "loading.path",
+    "loading.look", "device", "devices", "compile", "deterministic", "data", "timeout_s", "sharding",
+    "schema_version",
 )  # fmt: skip
 FIRST = ("model", "image_size", "epochs", "time", "batch_size", "lr", "precision", "seed")
 ROUNDING = ("packages.torch", "packages.torchvision", "packages.timm", "packages.pillow", "processor", "gpu.")

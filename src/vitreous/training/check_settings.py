@@ -7,6 +7,7 @@ from vitreous.configuration.typed import wrong
 from vitreous.errors import ConfigError
 from vitreous.training.on_track import load_curve
 from vitreous.training.optimizer_names import check_optimizer
+from vitreous.training.probes import check_probes
 from vitreous.training.recipe import Recipe
 from vitreous.training.settings import Distilling, Guidance, TrainSettings
 from vitreous.training.stopping import check_stopping
@@ -49,6 +50,7 @@ def check_settings(settings: TrainSettings) -> None:
     recipe = settings.recipe
     check_optimizer(recipe)
     check_stopping(settings.stopping)
+    check_probes(settings)
     if settings.loading.order == "shards" and recipe.balance == "sampler":
         raise ConfigError(
             "loading.order shards and recipe.balance sampler are two orders; full or weights works"

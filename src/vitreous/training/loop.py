@@ -36,6 +36,7 @@ from vitreous.training.metrics_log import MetricsLog
 from vitreous.training.objective import Shown
 from vitreous.training.on_track import Curve
 from vitreous.training.plan import Plan
+from vitreous.training.probes import Probes
 from vitreous.training.progress import ProgressLine
 from vitreous.training.settings import Saving, Stopping
 from vitreous.training.spikes import SpikeWatch
@@ -75,6 +76,8 @@ class Loop:
         begun: `time.perf_counter()` at the start of this process's part of the run.
         curve: known accuracies that validations are held against, None for none.
         judge: compares validations and says when none gets better any more.
+        probes: what looks inside the model after validations, None for nothing.
+        probe_every: validations from one look to the next.
     """
 
     trainee: TrainStep
@@ -88,6 +91,8 @@ class Loop:
     begun: float
     curve: Curve | None = None
     judge: Judge = field(default_factory=lambda: Judge(Stopping()))
+    probes: Probes | None = None
+    probe_every: int = 1
     step: int = 0
     best: dict[str, Any] | None = None
     best_weights: Weights = field(default_factory=dict)
@@ -361,7 +366,8 @@ class Loop:
         self.judge.count(judged)
         self.latest |= values
         if self._log is not None:
-            self._log.write(self._keys(), values | {"time/val_s": time.perf_counter() - begin})
+            told = values | {"time/val_s": time.perf_counter() - begin} | self._look_inside()
+            self._log.write(self._keys(), told)
             self._log.write_table()
         assert self.best is not None
         metric = headline_of(self.best)
@@ -377,6 +383,14 @@ class Loop:
             standing = self.curve.standing(self.step / self.plan.steps_per_epoch, values[self.curve.metric])
             if standing:
                 line.say(standing)
+
+    def _look_inside(self) -> dict[str, float]:
+        """What the probes measure, at every so many validations."""
+        if self.probes is None or self.step // self.plan.eval_steps % self.probe_every:
+            return {}
+        begin = time.perf_counter()
+        found = self.probes.measure(self.trainee.model)
+        return found | {"time/probe_s": time.perf_counter() - begin}
 
     def _save(self, *, must: bool) -> None:
         """Write a checkpoint.

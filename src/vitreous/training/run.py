@@ -43,6 +43,7 @@ from vitreous.training.objective import Objective
 from vitreous.training.on_track import follow
 from vitreous.training.outcome import best_last_table
 from vitreous.training.plan import Plan
+from vitreous.training.probes import Probes, make_probes
 from vitreous.training.record import decisions, describe_data, environment_changes, provenance
 from vitreous.training.resolved_config import resolved_yaml
 from vitreous.training.run_folder import RunFolder, write_text
@@ -206,11 +207,17 @@ class Run:
             begun=self.begun,
             curve=follow(self.settings.reference, plan),
             judge=Judge(self.settings.stopping),
+            probes=self._probes(plan, data) if world.first else None,
+            probe_every=self.settings.probing.every,
         )
         if checkpoint is not None:
             loop.restore(checkpoint)
         loop.run(metrics_bytes=0 if checkpoint is None else checkpoint.state["metrics_bytes"])
         return self._finish(loop, multi_label=data.multi_label)
+
+    def _probes(self, plan: Plan, data: ImageData) -> Probes | None:
+        split = data.splits["val"]
+        return make_probes(self.settings, split, plan.preprocessing, plan.device, plan.precision)
 
     def _taught(self, plan: Plan, objective: Objective, *, continuing: bool) -> Plan:
         """The plan with what its teacher is known by."""

@@ -63,6 +63,19 @@ class Stopping:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Probing:
+    """How often and on how many images probes look inside.
+
+    Args:
+        every: validations from one measurement to the next.
+        images: of the validation split, evenly over it.
+    """
+
+    every: int = 1
+    images: int = 64
+
+
+@dataclass(frozen=True, kw_only=True)
 class Guidance:
     """Features of a small convolutional network that the model's features follow while it trains.
 
@@ -115,6 +128,8 @@ class TrainSettings:
         pretrained: weights to start from: a run or model folder, a checkpoint file of `model`'s authors, or
             `timm:NAME`.
         pretrained_by: `loading` takes them as they are; `selection` cuts a larger model to size.
+        probes: what is measured inside the model after validations, separated by commas: `hfd`,
+            `head_diversity`, `token_similarity`, `entropy`; without effect on the run.
         reference: known curve that every validation is compared with, without effect on the run: a name
             such as `eit_mini_imagenet`, or a file of `vitreous runs reference`.
     """
@@ -139,6 +154,7 @@ class TrainSettings:
     fresh: bool = False
     pretrained: str | None = None
     pretrained_by: Literal["loading", "selection"] = "loading"
+    probes: str | None = None
     reference: str | None = None
     recipe: Recipe = field(default_factory=Recipe)
     loading: Loading = field(default_factory=Loading)
@@ -146,3 +162,4 @@ class TrainSettings:
     stopping: Stopping = field(default_factory=Stopping)
     distilling: Distilling = field(default_factory=Distilling)
     guidance: Guidance = field(default_factory=Guidance)
+    probing: Probing = field(default_factory=Probing)

@@ -22,7 +22,7 @@ from vitreous.training.processes import this_process
 from vitreous.training.recipe import Recipe
 from vitreous.training.run import Run, TrainResult
 from vitreous.training.run_folder import RunFolder, enter_run_folder
-from vitreous.training.settings import Distilling, Guidance, Saving, Stopping, TrainSettings
+from vitreous.training.settings import Distilling, Guidance, Probing, Saving, Stopping, TrainSettings
 from vitreous.training.surroundings import audible, written_to
 from vitreous.training.world import World, joined, lost_processes_named
 
@@ -53,6 +53,7 @@ def train(
     fresh: bool = TrainSettings.fresh,
     pretrained: str | os.PathLike[str] | None = TrainSettings.pretrained,
     pretrained_by: Literal["loading", "selection"] = TrainSettings.pretrained_by,
+    probes: str | None = TrainSettings.probes,
     reference: str | os.PathLike[str] | None = TrainSettings.reference,
     recipe: Recipe | Section | None = None,
     loading: Loading | Section | None = None,
@@ -60,6 +61,7 @@ def train(
     stopping: Stopping | Section | None = None,
     distilling: Distilling | Section | None = None,
     guidance: Guidance | Section | None = None,
+    probing: Probing | Section | None = None,
     config: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     settings: TrainSettings | None = None,
 ) -> TrainResult:
@@ -88,6 +90,8 @@ def train(
         fresh: move an existing run folder aside instead of continuing it.
         pretrained: weights to start from: run or model folder, checkpoint file, or `timm:NAME`.
         pretrained_by: `selection` cuts a larger model to size.
+        probes: what is measured inside the model after validations: `hfd`, `head_diversity`,
+            `token_similarity`, `entropy`, separated by commas.
         reference: known curve that every validation is compared with: a name such as `eit_mini_imagenet`,
             or a file of `vitreous runs reference`.
         recipe: optimizer, schedule, augmentation; a `Recipe` or its fields that differ from the default.
@@ -96,6 +100,7 @@ def train(
         stopping: which validation is the best, and when to stop; a `Stopping` or its fields.
         guidance: a small convolutional network whose features are followed; a `Guidance` or its fields.
         distilling: a teacher and what is learned from it; a `Distilling` or its fields.
+        probing: how often and on how many images; a `Probing` or its fields.
         config: recipes and YAML files for what is left out here, later ones over earlier ones; environment
             variables stand over them.
         settings: all of the above as one value, instead of them.
