@@ -26,6 +26,7 @@ FUNCTIONS = [
     "plan_run",
     "predict",
     "record",
+    "report",
     "show_data",
     "train",
     "train_seeds",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vitreous.evaluation.evaluate import evaluate
     from vitreous.evaluation.prediction import predict
     from vitreous.insight.analyze import analyze
+    from vitreous.insight.report import report
     from vitreous.interop.authors import convert
     from vitreous.interop.model_folder import load
     from vitreous.models.catalog import config, list_models
@@ -58,6 +59,7 @@ _HOMES = {
     "plan_run": "vitreous.runs.dry_run",
     "predict": "vitreous.evaluation.prediction",
     "record": "vitreous.analysis.recording",
+    "report": "vitreous.insight.report",
     "show_data": "vitreous.evaluation.data_page",
     "train": "vitreous.training.train",
     "train_seeds": "vitreous.runs.seeds",
@@ -88,6 +90,7 @@ __all__ = [
     "plan_run",
     "predict",
     "record",
+    "report",
     "show_data",
     "train",
     "train_seeds",

@@ -19,6 +19,7 @@ VERBS = {
     "evaluate": "measure a trained model: accuracy, table by class, confusion, worst mistakes",
     "predict": "name what is on pictures",
     "analyze": "see what happens inside models, ours or timm's, side by side",
+    "report": "one page about runs: result, training, mistakes, model, what happens inside",
     "runs": "list training runs, compare two, replay a batch that failed",
     "models": "list the models that can be trained, or show one",
     "recipes": "list the training recipes of the papers and ours, show one, or copy it to edit",

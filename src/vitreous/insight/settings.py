@@ -37,3 +37,22 @@ class AnalyzeSettings:
     budget_s: float = 60.0
     steps: int = 11
     dimensions: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportSettings:
+    """A page about runs.
+
+    Args:
+        runs: run folders, or folders of sets of seeds.
+        out: the file; by default `report.html` in the run, or here for several.
+        images: how many of the held-out images to look inside with.
+        only: analyses, separated by commas; by default all but `landscape`.
+        device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`.
+    """
+
+    runs: list[str] = field(default_factory=list)
+    out: str | None = None
+    images: int = 128
+    only: str | None = None
+    device: str = "auto"

@@ -1,0 +1,155 @@
+"""The page about runs: whole, one file, names are nothing but text, and readable in a browser."""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vitreous.cli.main import main
+from vitreous.errors import ConfigError
+from vitreous.insight.report import MOST_BYTES, report
+from vitreous.models import config
+from vitreous.models.as_json import to_json
+from vitreous.training.train import train
+
+HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
+ONLY = ("hfd", "head_diversity", "tokens", "attention")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two tiny finished runs on digits, one of them with a name that would like to be markup."""
+    place = tmp_path_factory.mktemp("runs")
+    os.environ["VITREOUS_HOME"] = str(place / "home")
+    found = []
+    for name, heads in (("plain", 2), (HOSTILE, 4)):
+        model = config(
+            "deit_tiny", image_size=8, classes=10, channels=1, width=16, depth=2, heads=heads, patch=2
+        )
+        out = place / name
+        train(
+            data="digits", model=json.dumps(to_json(model)), out=str(out), epochs=1, batch_size=32, lr=5e-3,
+            precision="float32", device="cpu", compile=False, loading={"limit": 96}, probes="hfd",
+        )  # fmt: skip
+        found.append(out)
+    return found
+
+
+@pytest.fixture(scope="module")
+def one(runs: list[Path]) -> Path:
+    return report(runs[0], images=16, only=ONLY, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def both(runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("page") / "both.html"
+    return report(runs, out=out, images=16, only=ONLY, device="cpu")
+
+
+def test_the_page_tells_the_run_from_result_to_provenance(one: Path, runs: list[Path]) -> None:
+    assert one == runs[0] / "report.html" and one.stat().st_size < MOST_BYTES
+    text = one.read_text()
+    for heading in ("Training", "Mistakes", "The model, layer by layer", "What happens inside", "Provenance"):
+        assert f"<h2>{heading}</h2>" in text
+    assert "top-1" in text and "Probe hfd" in text and "Confusion" in text and "layers.1" in text
+    assert "High-frequency share" in text and "Attention from a point you pick" in text
+    picks = json.loads(re.search(r'id="picks">(.*?)</script>', text, re.DOTALL)[1])  # type: ignore[index]
+    assert len(picks) == 1 and len(picks[0]["images"]) == 4 and len(picks[0]["layers"]) == 2
+
+
+def test_it_is_one_file_without_a_network_and_without_the_machines_owner(one: Path, both: Path) -> None:
+    for page in (one, both):
+        text = page.read_text()
+        assert not re.search(r'(src|href)="(?!data:|#)', text) and "@import" not in text
+        assert "default-src 'none'" in text
+        for secret in (os.uname().nodename, str(Path.home()) + "/", str(page.parent)):
+            assert len(secret) < 4 or secret not in text
+
+
+def test_hostile_names_are_text_everywhere(both: Path) -> None:
+    text = both.read_text()
+    assert "<img src=x" not in text and "onerror=alert(1)>" not in text and ">49<" not in text
+    assert "&lt;img src=x" in text and "{{7*7}}" in text
+
+
+def test_several_runs_are_compared(both: Path) -> None:
+    text = both.read_text()
+    assert "<h2>Compared</h2>" in text and "one pair: no interval" in text and 'id="toggles"' in text
+
+
+def test_a_run_that_is_half_written_is_told_with_what_there_is(runs: list[Path], tmp_path: Path) -> None:
+    half = tmp_path / "half"
+    shutil.copytree(runs[0], half, ignore=shutil.ignore_patterns("model", "evaluation-*", "report.html"))
+    text = report(half, images=8, only=["hfd"], device="cpu").read_text()
+    assert "There is no finished model" in text and "Loss" in text and "Nothing was measured." in text
+
+
+def test_mistakes_are_named(runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ConfigError, match="holds no run"):
+        report(tmp_path)
+    with pytest.raises(ConfigError, match=r"an \.html file in a folder that exists works"):
+        report(runs[0], out=tmp_path / "page.pdf")
+    with pytest.raises(ConfigError, match="hfdd is no analysis"):
+        report(runs[0], only=["hfdd"])
+    assert main(["report"]) == 2 and "report needs RUNS" in capsys.readouterr().err
+
+
+def browser() -> Any:
+    """A headless Chromium, where Playwright and one of the usual browsers are installed."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    found = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
+    return playwright, found
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_in_a_browser_it_loads_toggles_sorts_and_fits(one: Path, both: Path) -> None:
+    playwright, executable = browser()
+    with playwright.sync_playwright() as started:
+        try:
+            chromium = started.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        except playwright.Error as error:
+            pytest.skip(f"no Chromium starts here: {str(error).splitlines()[0]}")
+        for page_file in (one, both):
+            for width in (360, 1440):
+                page = chromium.new_page(viewport={"width": width, "height": 800})
+                said: list[str] = []
+                asked: list[str] = []
+                page.on("console", lambda message, said=said: said.append(message.text))
+                page.on("pageerror", lambda error, said=said: said.append(str(error)))
+                page.on("request", lambda request, asked=asked: asked.append(request.url))
+                page.goto(page_file.as_uri())
+                assert said == []
+                assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+                overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+                assert page.evaluate(overflow) <= 0
+                unnamed = "[...document.querySelectorAll('img,svg[role=img],button,input,select,canvas')].filter(e => !(e.alt || e.ariaLabel || e.textContent.trim() || e.labels?.length)).length"  # noqa: E501
+                assert page.evaluate(unnamed) == 0
+                if width == 1440:
+                    _interact(page, several=page_file is both)
+                page.close()
+        chromium.close()
+
+
+def _interact(page: Any, *, several: bool) -> None:
+    told = page.locator(".pick p.how").first
+    before = told.inner_text()
+    page.locator(".pick .image").first.focus()
+    page.keyboard.press("ArrowUp")
+    assert told.inner_text() != before
+    theme = "getComputedStyle(document.body).backgroundColor"
+    was = page.evaluate(theme)
+    page.click("#theme")
+    assert page.evaluate(theme) != was
+    head = page.locator("table.layers th").nth(3)
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    if several:
+        shown = page.locator("#training > div").first
+        page.locator("#toggles input").first.uncheck()
+        assert not shown.is_visible()
+        page.locator("#toggles input").first.check()
+        assert shown.is_visible()

@@ -1,0 +1,75 @@
+"""Charts in a page: well-formed, labelled, and never anything but text where a name stands."""
+
+import math
+from xml.etree import ElementTree
+
+import pytest
+
+from vitreous.insight.chart import Chart, Images, Line, Lines, Matrix, in_words
+from vitreous.insight.draw import mosaic
+from vitreous.insight.svg import shade, svg, table, ticks
+
+HOSTILE = '"><script>alert(1)</script>&{0}{x}'
+CHARTS: list[Chart] = [
+    Lines(
+        title=HOSTILE,
+        x=HOSTILE,
+        y=HOSTILE,
+        level=(HOSTILE, 0.5),
+        lines=(
+            Line(HOSTILE, (0, 1, 2), (0.1, math.nan, 0.9)),
+            Line(f"{HOSTILE}, untrained", (0, 1), (0.2, 0.2), control=True),
+        ),
+    ),
+    Lines(
+        title="log",
+        x="x",
+        y="y",
+        lines=(Line("a", (1, 2), (0.001, 10)), Line("b", (1,), (0.0,))),
+        log=True,
+    ),
+    Lines(title="one", x="x", y="y", lines=(Line("a", (3,), (7,)),)),
+    Matrix(
+        title=HOSTILE,
+        rows=(HOSTILE, "b"),
+        columns=("c", HOSTILE),
+        values=((0.0, math.nan), (1.0, 5.0)),
+        low=0,
+        high=1,
+    ),
+]
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=["lines", "log", "one point", "matrix"])
+def test_a_chart_is_well_formed_and_says_what_it_shows(chart: Chart) -> None:
+    text = str(svg(chart))
+    tree = ElementTree.fromstring(f"<div>{text}</div>")
+    assert not list(tree.iter("script")) and "<script" not in text
+    drawing = tree.find("svg")
+    assert drawing is not None and drawing.get("role") == "img"
+    assert drawing.get("aria-label") == in_words(chart)
+
+
+def test_pictures_are_one_image_with_a_text() -> None:
+    red, blue = ((255, 0, 0),) * 2, ((0, 0, 255),) * 2
+    chart = Images(
+        title=HOSTILE, pictures=(("a", (red, red)), ("b", (blue, blue)), ("c", (red, red))), columns=2
+    )
+    assert mosaic(chart).shape == (5, 5, 3) and mosaic(chart)[0, 3].tolist() == [0, 0, 255]
+    text = str(svg(chart))
+    assert text.startswith("<img ") and "<script" not in text and "3 pictures" in text
+
+
+def test_empty_curves_are_said() -> None:
+    assert "Nothing to draw" in svg(Lines(title="t", x="x", y="y", lines=(Line("a", (), ()),)))
+
+
+def test_the_table_holds_every_number() -> None:
+    lines = Lines(title="t", x="epoch", y="y", lines=(Line("a", (0, 1), (1, 2)), Line("b", (1, 2), (3, 4))))
+    assert table(lines) == [["epoch", "a", "b"], ["0", "1", ""], ["1", "2", "3"], ["2", "", "4"]]
+    assert table(CHARTS[3])[1][1:] == ["0", "nan"]
+
+
+def test_ticks_are_round_and_shades_run_from_dark_to_light() -> None:
+    assert ticks(0, 1) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0]) and ticks(3, 3) == [3]
+    assert (shade(0), shade(1)) == ("#440154", "#fde725")
