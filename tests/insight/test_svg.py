@@ -70,6 +70,11 @@ def test_the_table_holds_every_number() -> None:
     assert table(CHARTS[3])[1][1:] == ["0", "nan"]
 
 
+def test_a_logarithmic_axis_within_a_decade_still_has_numbers() -> None:
+    text = svg(Lines(title="t", x="x", y="y", lines=(Line("a", (0, 1), (0.31, 0.49)),), log=True))
+    assert ">0.4<" in text and text.count('class="grid"') >= 3
+
+
 def test_ticks_are_round_and_shades_run_from_dark_to_light() -> None:
     assert ticks(0, 1) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0]) and ticks(3, 3) == [3]
     assert (shade(0), shade(1)) == ("#440154", "#fde725")

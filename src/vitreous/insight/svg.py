@@ -83,11 +83,9 @@ def _lines(chart: Lines) -> Markup:
         return HEIGHT - BOTTOM - (y - low_y) / (high_y - low_y) * (HEIGHT - TOP - BOTTOM)
 
     parts = [_head(chart, WIDTH, HEIGHT)]
-    for y in (
-        [10.0**p for p in range(math.ceil(low_y), math.floor(high_y) + 1)]
-        if chart.log
-        else ticks(low_y, high_y)
-    ):
+    decades = [10.0**power for power in range(math.ceil(low_y), math.floor(high_y) + 1)] if chart.log else []
+    linear = ticks(10**low_y, 10**high_y) if chart.log else ticks(low_y, high_y)
+    for y in decades if len(decades) > 1 else linear:
         parts.append(
             Markup(RULE.replace("KIND", "grid")).format(
                 LEFT, WIDTH - RIGHT, LEFT - 6, down(y) + 4, number(y), y=down(y)

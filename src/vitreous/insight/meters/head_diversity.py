@@ -54,7 +54,7 @@ class HeadDiversity(Meter):
             "uniform_px": [self.uniform[name] for name in names],
             "mean_diversity_px": sum(values) / len(values),
         }
-        shows = f"{trend(values, 'Diversity', 1)}, {found['mean_diversity_px']:.1f} px on average."
+        shows = f"{trend(values, 'Diversity')}, {found['mean_diversity_px']:.3g} px on average."
         if all(len(each) == 1 for each in distances):
             shows = "Every layer has one head, so there is no diversity; the distance is shown."
         most = max(len(each) for each in distances)

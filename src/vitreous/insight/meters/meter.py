@@ -132,13 +132,13 @@ def spaced(names: Sequence[str], most: int) -> list[str]:
     return [names[place] for place in places]
 
 
-def trend(values: Sequence[float], what: str, digits: int = 3) -> str:
-    """A curve over depth in a sentence."""
+def trend(values: Sequence[float], what: str) -> str:
+    """A curve over depth in a sentence, to three significant digits."""
     if len(values) == 1:
-        return f"{what} is {values[0]:.{digits}f}"
+        return f"{what} is {values[0]:.3g}"
     first, last = values[0], values[-1]
     change = "falls" if last < first else "rises"
-    ends = f"from {first:.{digits}f} in the first layer to {last:.{digits}f} in the last"
+    ends = f"from {first:.3g} in the first layer to {last:.3g} in the last"
     if abs(last - first) < 0.02 * max(abs(first), abs(last), 1e-9):
-        change, ends = "stays", f"near {first:.{digits}f}"
+        change, ends = "stays", f"near {first:.3g}"
     return f"{what} {change} {ends}"

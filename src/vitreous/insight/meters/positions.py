@@ -62,7 +62,7 @@ class Positions(Meter):
                     lines=tuple(lines),
                 )
             )
-            shows = f"Joined by {vectors[0].joining}: {trend(found['mean'], 'the mean cosine', 2)}."
+            shows = f"Joined by {vectors[0].joining}: {trend(found['mean'], 'the mean cosine')}."
             last = vectors[-1]
             if last.grid is not None and last.term is not None:
                 middle = (last.grid[0] // 2) * last.grid[1] + last.grid[1] // 2
@@ -83,7 +83,7 @@ class Positions(Meter):
         if biases:
             spread = [float(each.bias.std()) for each in biases if each.bias is not None]
             found["relative_bias_deviation"] = spread
-            shows += f" Relative biases of heads: {trend(spread, 'their deviation', 3)}."
+            shows += f" Relative biases of heads: {trend(spread, 'their deviation')}."
         weights = self._weights(setting)
         if weights:
             found["l1"], found["l2"], found["l3"] = weights
@@ -98,7 +98,7 @@ class Positions(Meter):
                     lines=tuple(lines),
                 )
             )
-            shows += f" Position's weight L2: {trend(weights[1], 'it', 2)}."
+            shows += f" Position's weight L2: {trend(weights[1], 'it')}."
         return Finding(found, shows.strip(), tuple(charts))
 
     def _weights(self, setting: Setting) -> list[list[float]]:

@@ -70,6 +70,6 @@ class Tokens(Meter):
         )
         return Finding(
             found,
-            f"{trend(found['raw'], 'Raw similarity', 2)}, {trend(found['centred'], 'centred', 2)}.",
+            f"{trend(found['raw'], 'Raw similarity')}, {trend(found['centred'], 'centred')}.",
             charts,
         )
