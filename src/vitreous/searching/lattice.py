@@ -106,7 +106,7 @@ class Lattice:
         pools: Sequence[Sequence[Variant]],
         longest_share_run: int | None = None,
     ) -> None:
-        self.ends = ends
+        self.ends, self.image = ends, image
         self.depth, self._pools, self._longest = len(layers), pools, longest_share_run
         start = self._start(image)
         self.states: list[list[State]] = [[start]]

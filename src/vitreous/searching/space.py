@@ -50,6 +50,15 @@ class Gene:
 
 
 @dataclass(frozen=True)
+class Pieces:
+    """What a path is made of: the position, and for each layer the pool before it, or (), and the layer."""
+
+    position: Part
+    pools: tuple[tuple[Part, ...], ...]
+    layers: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
 class Walk:
     """A genome's path: its ends, its layers, and its canonical form."""
 
@@ -66,6 +75,20 @@ class Walk:
     def parameters(self) -> int:
         """Parameters of the whole model."""
         return self.lattice.parameters + sum(each.parameters for each in self.edges) + self._end[1]
+
+    @property
+    def pieces(self) -> "Pieces":
+        """What stands there, without what nobody takes."""
+        taken = _positions_taken(self.edges)
+        position: Part = self.lattice.ends.position
+        if not taken[0]:
+            left = without_carry(position)
+            position = NoPosition() if not left else left[0] if len(left) == 1 else Block(left)
+        pools = tuple(
+            edge.pool_parts if taken[number] else without_carry(Block(edge.pool_parts))
+            for number, edge in enumerate(self.edges, start=1)
+        )
+        return Pieces(position, pools, lending_only_to_takers(tuple(edge.part for edge in self.edges)))
 
     @property
     def _end(self) -> tuple[int, int]:
@@ -100,6 +123,11 @@ class Space(Description):
     def name(self) -> str:
         """The config's."""
         return self.config.name or "the space"
+
+    @property
+    def pools(self) -> int:
+        """How many pools a model has."""
+        return len(self._pools)
 
     @cached_property
     def _layers(self) -> tuple[Any, ...]:
@@ -207,25 +235,17 @@ class Space(Description):
 
     def assembled(self, walk: Walk) -> VisionTransformer:
         """The model of a path."""
-        ends = walk.lattice.ends
-        layers: list[Part] = []
-        taken = _positions_taken(walk.edges)
-        for number, edge in enumerate(walk.edges):
-            if edge.pool is None:
-                layers.append(edge.part)
-                continue
-            kept = edge.pool_parts if taken[number + 1] else without_carry(Block(edge.pool_parts))
-            layers.append(joined(kept, edge.part))
-        position: Part = ends.position
-        if not taken[0]:
-            left = without_carry(position)
-            position = NoPosition() if not left else left[0] if len(left) == 1 else Block(left)
+        pieces, ends = walk.pieces, walk.lattice.ends
+        layers = tuple(
+            joined(pool, layer) if edge.pool is not None else layer
+            for edge, pool, layer in zip(walk.edges, pieces.pools, pieces.layers, strict=True)
+        )
         return replace(
             self.config,
             stem=ends.stem,
             prefix=ends.prefix,
-            position=position,
-            layers=lending_only_to_takers(tuple(layers)),
+            position=pieces.position,
+            layers=layers,
             head=ends.head,
         )
 
@@ -292,9 +312,27 @@ class Space(Description):
 
     def cheapest(self, what: Literal["macs", "parameters"]) -> Genome:
         """The architecture with the least MACs or parameters."""
-        limit = self.range_of(what)[0]
-        budget = Budget(macs=limit) if what == "macs" else Budget(params=limit)
-        return self.sample(np.random.default_rng(0), budget)
+        return self._outermost(what, largest=False)
+
+    def dearest(self, what: Literal["macs", "parameters"]) -> Genome:
+        """The architecture with the most MACs or parameters."""
+        return self._outermost(what, largest=True)
+
+    def _outermost(self, what: Literal["macs", "parameters"], *, largest: bool) -> Genome:
+        best = max if largest else min
+        togo = [it.extreme(what, largest=largest) for it in self.lattices]
+        number = best(
+            range(len(togo)), key=lambda each: getattr(self.lattices[each], what) + togo[each][0][0]
+        )
+        lattice, state, edges = self.lattices[number], 0, []
+        for layer in range(lattice.depth):
+            edge = best(
+                lattice.edges[layer][state].values(),
+                key=lambda it: getattr(it, what) + togo[number][layer + 1][it.to],  # noqa: B023
+            )
+            edges.append(edge)
+            state = edge.to
+        return self._written(lattice, edges)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that `json.dump` writes; `from_json` gives an equal space back."""
