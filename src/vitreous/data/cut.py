@@ -114,6 +114,25 @@ def cut_validation(
     return train, validation
 
 
+def take_split_file(given: Path, file: Path) -> None:
+    """Make a copy of another run's split file the run's own, where it has none yet.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    if file.exists():
+        return
+    try:
+        content = given.read_bytes()
+    except OSError as error:
+        raise DataError(f"--loading.split-file {given} cannot be read: {error.strerror}") from None
+
+    def write(path: Path) -> None:
+        path.write_bytes(content)
+
+    write_atomically(file, write)
+
+
 def _read(
     file: Path, labels: np.ndarray, names: Sequence[str], keys: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from vitreous.data.cache import content_key
 from vitreous.data.class_map import check_presence, make_class_map, translate
-from vitreous.data.cut import cut_validation, limited
+from vitreous.data.cut import cut_validation, limited, take_split_file
 from vitreous.data.decode import to_channels, upright, why_unreadable
 from vitreous.data.labels import images_by_class, is_multi_label
 from vitreous.data.loading import Loading
@@ -142,6 +142,8 @@ def open_images(
         ConfigError: settings that cannot be used.
     """
     loading = loading or Loading()
+    if split_file is not None and loading.split_file is not None:
+        take_split_file(Path(loading.split_file), split_file)
     given = [str(data)] if isinstance(data, str | os.PathLike) else [str(each) for each in data]
     source = find_source(given, loading)
     what = " ".join(given)

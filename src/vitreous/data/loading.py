@@ -21,6 +21,7 @@ class Loading:
         allow_missing_classes: accept a validation split that lacks classes of the training split.
         val_share: share of the training images cut off for validation where no such split is given
             (stratified; 0 to 1).
+        split_file: `split.csv` of another run, whose validation images are taken instead of cutting anew.
         limit: use at most this many training images (stratified), for trying things out.
         label_column: column (of .json in WebDataset shards: field) that holds the label, where there are
             several.
@@ -37,6 +38,7 @@ class Loading:
     skip_unreadable: bool = False
     allow_missing_classes: bool = False
     val_share: float = 0.1
+    split_file: str | None = None
     limit: int | None = None
     label_column: str | None = None
     class_names: str | None = None

@@ -109,9 +109,10 @@ class Supernet(nn.Module):
 
     def train(self, mode: bool = True) -> "Supernet":
         """As any module; the modules of all paths follow."""
-        for module in self._modules_made.values():
-            module.train(mode)
-        super().train(mode)
+        if mode != self.training:  # there are some hundred of them, and this is asked for at every step
+            for module in self._modules_made.values():
+                module.train(mode)
+            super().train(mode)
         return self
 
     def _apply(self, fn: Any, recurse: bool = True) -> "Supernet":

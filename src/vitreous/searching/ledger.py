@@ -1,0 +1,265 @@
+"""The ledger: every candidate that was looked at, in a database of Optuna's, so that nothing is scored twice.
+
+A candidate is a trial with its genome, costs, score, seconds and seed: enough to make it again. Any process
+may score: to claim a candidate a process writes a running trial, and of several with one genome the first
+counts, which the database decides by its order. A claim whose process is gone is given up: each process holds a
+lock in the search's folder that the operating system lets go of when the process ends, however it ends.
+
+By default the database is a SQLite file in the folder; any address that SQLAlchemy takes works, with its
+password in the environment (`VITREOUS_SEARCH__STORAGE`). It is never written down.
+"""
+
+import contextlib
+import json
+import logging
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from vitreous.errors import ConfigError, ResumeMismatch
+from vitreous.redaction import redact
+from vitreous.searching.space import Genome
+
+logger = logging.getLogger("vitreous")
+POLL_S = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A line of the ledger.
+
+    Args:
+        genome: canonical.
+        macs, params: exact.
+        top1: on the choice images, for ranking only; None where a measured limit is passed.
+        images: that the score is over.
+        stopped: whether scoring ended early, since the candidate was hopeless.
+        seconds: that scoring took.
+        latency_ms, memory: measured, where the budget asks for them.
+        generation: in which it was found, from 0.
+        origin: `random`, `crossover`, `mutation` or `baseline`.
+        seed: of the search.
+    """
+
+    genome: Genome
+    macs: int
+    params: int
+    top1: float | None
+    images: int = 0
+    stopped: bool = False
+    seconds: float = 0.0
+    latency_ms: float | None = None
+    memory: int | None = None
+    generation: int = 0
+    origin: str = "random"
+    seed: int = 0
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """Sorts the best last: whole scores above those of stopped candidates."""
+        return (self.top1 is not None and not self.stopped, -1.0 if self.top1 is None else self.top1)
+
+
+class Ledger:
+    """The candidates of one search.
+
+    Args:
+        folder: of the search.
+        storage: address of a database; None for a SQLite file in the folder.
+        identity: what must be equal for a ledger to be continued: name to value.
+        name: of the study in the database.
+
+    Raises:
+        ConfigError: Optuna is missing, or the database cannot be reached.
+        ResumeMismatch: the ledger is of another space, data set or version; names the difference.
+    """
+
+    def __init__(
+        self, folder: Path, storage: str | None, identity: Mapping[str, Any], *, name: str = "search"
+    ) -> None:
+        try:
+            import optuna
+        except ImportError:
+            raise ConfigError("search keeps its ledger with Optuna: pip install 'vitreous[search]'") from None
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._optuna = optuna
+        self._processes = folder / "processes"
+        self._processes.mkdir(parents=True, exist_ok=True)
+        self._token = uuid.uuid4().hex
+        self._held = _hold(self._processes / f"{self._token}.lock")
+        address = storage or f"sqlite:///{(folder / 'ledger.sqlite').absolute()}"
+        try:
+            self._study = optuna.create_study(
+                study_name=name,
+                storage=address,
+                directions=["maximize", "minimize"],
+                load_if_exists=True,
+            )
+            self._storage = self._study._storage
+        except Exception as error:  # whatever the database's driver raises
+            self.close()
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ConfigError(
+                f"--storage {redact(address)} cannot be used: {redact(reason)}; a running database with its "
+                "driver installed works, or no --storage for a file in the folder"
+            ) from None
+        self._check(identity)
+        self._known: dict[Genome, Candidate] = {}
+        self._fail_abandoned()
+
+    def _check(self, identity: Mapping[str, Any]) -> None:
+        wanted = json.loads(json.dumps(dict(identity)))
+        kept = self._study.user_attrs.get("identity")
+        if kept is None:
+            self._study.set_user_attr("identity", wanted)
+            return
+        changed = [
+            f"{key}: {kept.get(key)!r} → {wanted.get(key)!r}"
+            for key in sorted({*kept, *wanted})
+            if kept.get(key) != wanted.get(key)
+        ]
+        if changed:
+            self.close()
+            raise ResumeMismatch(
+                f"the ledger is of another search ({'; '.join(changed)}); its scores do not compare. Give "
+                "another --out (and --storage), or --fresh to keep the old one aside"
+            )
+
+    def candidate(self, genome: Genome) -> Candidate | None:
+        """What is known of a genome, None where it was not scored yet."""
+        if genome not in self._known:
+            self._read()
+        return self._known.get(genome)
+
+    def all(self) -> list[Candidate]:
+        """Every scored candidate, in the order of the ledger."""
+        self._read()
+        return list(self._known.values())
+
+    def front(self) -> list[Candidate]:
+        """The candidates than which none is better and cheaper in MACs (Optuna's Pareto front)."""
+        best = [_candidate(each.user_attrs) for each in self._study.best_trials]
+        return sorted((each for each in best if each.rank[0]), key=lambda each: each.macs)
+
+    def claim(self, genome: Genome) -> int | None:
+        """A number to finish with, or None where another process scores this genome or has."""
+        trials = self._optuna.trial
+        claimed = trials.create_trial(
+            state=trials.TrialState.RUNNING, user_attrs={"genome": spelled(genome), "process": self._token}
+        )
+        trial_id = self._storage.create_new_trial(self._study._study_id, template_trial=claimed)
+        number = self._storage.get_trial_number_from_id(trial_id)
+        others = [
+            each.number
+            for each in self._trials()
+            if each.user_attrs.get("genome") == spelled(genome) and each.state != trials.TrialState.FAIL
+        ]
+        if number == min(others, default=number):
+            return int(number)
+        self._study.tell(number, state=trials.TrialState.FAIL)
+        return None
+
+    def finish(self, number: int, candidate: Candidate) -> None:
+        """Write down what was seen of a claimed candidate."""
+        line = asdict(candidate) | {"genome": spelled(candidate.genome)}
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)
+        self._storage.set_trial_user_attr(trial_id, "line", line)
+        values = [-1.0 if candidate.top1 is None or candidate.stopped else candidate.top1, candidate.macs]
+        self._study.tell(number, values)
+        self._known[candidate.genome] = candidate
+
+    def give_up(self, number: int) -> None:
+        """Let others score a claimed candidate."""
+        self._study.tell(number, state=self._optuna.trial.TrialState.FAIL)
+
+    def wait(self, genomes: Sequence[Genome]) -> Iterator[Genome]:
+        """The genomes among these that nobody has scored and nobody is scoring, until all are scored."""
+        while True:
+            self._read()
+            missing = [each for each in genomes if each not in self._known]
+            if not missing:
+                return
+            self._fail_abandoned()
+            running = {
+                each.user_attrs.get("genome")
+                for each in self._trials()
+                if each.state == self._optuna.trial.TrialState.RUNNING
+            }
+            free = [each for each in missing if spelled(each) not in running]
+            if free:
+                yield free[0]
+            else:
+                time.sleep(POLL_S)
+
+    def close(self) -> None:
+        """Let go of this process's lock."""
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+            (self._processes / f"{self._token}.lock").unlink(missing_ok=True)
+
+    def _trials(self) -> Sequence[Any]:
+        trials: Sequence[Any] = self._study.get_trials(deepcopy=False)
+        return trials
+
+    def _read(self) -> None:
+        state = self._optuna.trial.TrialState.COMPLETE
+        for each in self._study.get_trials(deepcopy=False, states=(state,)):
+            found = _candidate(each.user_attrs)
+            self._known.setdefault(found.genome, found)
+
+    def _fail_abandoned(self) -> None:
+        """Give up the claims of processes that are gone."""
+        state = self._optuna.trial.TrialState
+        for each in self._trials():
+            token = each.user_attrs.get("process")
+            if each.state == state.RUNNING and token != self._token and self._gone(str(token)):
+                with contextlib.suppress(Exception):  # another process was faster
+                    self._study.tell(each.number, state=state.FAIL)
+
+    def _gone(self, token: str) -> bool:
+        file = self._processes / f"{token}.lock"
+        if not file.exists():
+            return True
+        held = _hold(file)
+        if held is None:
+            return False
+        held.close()
+        file.unlink(missing_ok=True)
+        return True
+
+
+def spelled(genome: Genome) -> str:
+    """A genome as text: `4,8,0,1,0`."""
+    return ",".join(map(str, genome))
+
+
+def read_genome(text: str) -> Genome:
+    """Inverse of `spelled`; raises ConfigError where it is none."""
+    try:
+        return tuple(int(each) for each in text.split(","))
+    except ValueError:
+        raise ConfigError(f"{text!r} is no genome; whole numbers with commas between are") from None
+
+
+def _candidate(attributes: Mapping[str, Any]) -> Candidate:
+    line = dict(attributes["line"])
+    return Candidate(**line | {"genome": read_genome(line["genome"])})
+
+
+def _hold(file: Path) -> TextIO | None:
+    """A lock on a file, None where another process has it."""
+    opened = file.open("a")
+    try:
+        import fcntl
+
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:  # not on Windows
+        return opened
+    except OSError:
+        opened.close()
+        return None
+    return opened
