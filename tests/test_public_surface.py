@@ -25,6 +25,7 @@ FUNCTIONS = [
     "load",
     "plan_run",
     "predict",
+    "search",
     "record",
     "report",
     "show_data",

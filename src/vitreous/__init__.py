@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from vitreous.runs.dry_run import plan_run
     from vitreous.runs.listing import list_runs
     from vitreous.runs.seeds import train_seeds
+    from vitreous.searching.search import search
     from vitreous.training.train import train
 
     __version__: str
@@ -58,6 +59,7 @@ _HOMES = {
     "load": "vitreous.interop.model_folder",
     "plan_run": "vitreous.runs.dry_run",
     "predict": "vitreous.evaluation.prediction",
+    "search": "vitreous.searching.search",
     "record": "vitreous.analysis.recording",
     "report": "vitreous.insight.report",
     "show_data": "vitreous.evaluation.data_page",
@@ -91,6 +93,7 @@ __all__ = [
     "predict",
     "record",
     "report",
+    "search",
     "show_data",
     "train",
     "train_seeds",

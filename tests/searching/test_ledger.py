@@ -37,7 +37,8 @@ def test_two_processes_never_score_the_same_candidate(tmp_path: Path) -> None:
     assert second.claim((2,)) is not None
     first.finish(number, line((1,)))
     assert second.candidate((1,)) == line((1,)) and second.claim((1,)) is None
-    first.close(), second.close()
+    first.close()
+    second.close()
 
 
 def test_a_claim_is_given_up_when_its_process_ends_however_it_ends(tmp_path: Path) -> None:

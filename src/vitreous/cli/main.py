@@ -20,6 +20,7 @@ VERBS = {
     "predict": "name what is on pictures",
     "analyze": "see what happens inside models, ours or timm's, side by side",
     "report": "one page about runs: result, training, mistakes, model, what happens inside",
+    "search": "learn an architecture from your images, within a budget",
     "runs": "list training runs, compare two, replay a batch that failed",
     "models": "list the models that can be trained, or show one",
     "recipes": "list the training recipes of the papers and ours, show one, or copy it to edit",
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 done, 1 unexpected, 2 usage, 3 data, 4 diverged, 5 verification failed,
-        75 stopped and can be continued, 130 Ctrl-C.
+        6 no model within a budget, 75 stopped and can be continued, 130 Ctrl-C.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words

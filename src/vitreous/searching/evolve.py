@@ -6,11 +6,11 @@
 
 Defaults and order are SPOS's (Guo et al., ECCV 2020; megvii-model/SinglePathOneShot, `search.py`): population
 50, 20 generations, 10 parents, 25 by crossover, 25 by mutation at 0.1 a gene, ten times as many tries as
-children. Two defects of that loop are mended: it scored a last generation that it never ranked, and it drew
-the same candidates over the budget again and again. No architecture is looked at twice.
+children. Two defects of that loop are mended: it scored a last generation that it never ranked, and it
+drew the same candidates over the budget again and again. No architecture is looked at twice.
 
-There is no state: what a generation holds follows from the seed and from the scores, which the ledger keeps. So
-an evolution that is run again asks for the same candidates, finds those that are scored, and goes on.
+There is no state: what a generation holds follows from the seed and from the scores, which the ledger keeps.
+So an evolution that is run again asks for the same candidates, finds those that are scored, and goes on.
 """
 
 import logging

@@ -2,8 +2,8 @@
 
 A candidate is a trial with its genome, costs, score, seconds and seed: enough to make it again. Any process
 may score: to claim a candidate a process writes a running trial, and of several with one genome the first
-counts, which the database decides by its order. A claim whose process is gone is given up: each process holds a
-lock in the search's folder that the operating system lets go of when the process ends, however it ends.
+counts, which the database decides by its order. A claim whose process is gone is given up: each process holds
+a lock in the search's folder that the operating system lets go of when the process ends, however it ends.
 
 By default the database is a SQLite file in the folder; any address that SQLAlchemy takes works, with its
 password in the environment (`VITREOUS_SEARCH__STORAGE`). It is never written down.
@@ -21,6 +21,7 @@ from typing import Any, TextIO
 
 from vitreous.errors import ConfigError, ResumeMismatch
 from vitreous.redaction import redact
+from vitreous.searching.lock import hold
 from vitreous.searching.space import Genome
 
 logger = logging.getLogger("vitreous")
@@ -89,7 +90,7 @@ class Ledger:
         self._processes = folder / "processes"
         self._processes.mkdir(parents=True, exist_ok=True)
         self._token = uuid.uuid4().hex
-        self._held = _hold(self._processes / f"{self._token}.lock")
+        self._held: TextIO | None = hold(self._processes / f"{self._token}.lock")
         address = storage or f"sqlite:///{(folder / 'ledger.sqlite').absolute()}"
         try:
             self._study = optuna.create_study(
@@ -108,6 +109,7 @@ class Ledger:
             ) from None
         self._check(identity)
         self._known: dict[Genome, Candidate] = {}
+        self._seen: set[int] = set()
         self._fail_abandoned()
 
     def _check(self, identity: Mapping[str, Any]) -> None:
@@ -208,8 +210,10 @@ class Ledger:
     def _read(self) -> None:
         state = self._optuna.trial.TrialState.COMPLETE
         for each in self._study.get_trials(deepcopy=False, states=(state,)):
-            found = _candidate(each.user_attrs)
-            self._known.setdefault(found.genome, found)
+            if each.number not in self._seen:
+                found = _candidate(each.user_attrs)
+                self._known.setdefault(found.genome, found)
+                self._seen.add(each.number)
 
     def _fail_abandoned(self) -> None:
         """Give up the claims of processes that are gone."""
@@ -224,7 +228,7 @@ class Ledger:
         file = self._processes / f"{token}.lock"
         if not file.exists():
             return True
-        held = _hold(file)
+        held = hold(file)
         if held is None:
             return False
         held.close()
@@ -248,18 +252,3 @@ def read_genome(text: str) -> Genome:
 def _candidate(attributes: Mapping[str, Any]) -> Candidate:
     line = dict(attributes["line"])
     return Candidate(**line | {"genome": read_genome(line["genome"])})
-
-
-def _hold(file: Path) -> TextIO | None:
-    """A lock on a file, None where another process has it."""
-    opened = file.open("a")
-    try:
-        import fcntl
-
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except ImportError:  # not on Windows
-        return opened
-    except OSError:
-        opened.close()
-        return None
-    return opened

@@ -1,10 +1,10 @@
 """The score of a candidate: top-1 of its path on the choice images. It ranks candidates and is no result.
 
 The images are decoded once and stay in memory; a candidate costs one pass in inference mode, in bfloat16
-where the search trains in it. A candidate that falls far behind what the parents reach is stopped early: after
-each chunk its accuracy plus three standard errors is compared with the least of the parents. BatchNorm,
-where a space has it, is given the statistics of the candidate's own path first (SPOS does so with 200
-iterations), from the first batches of training.
+where the search trains in it. A candidate that falls far behind what the parents reach is stopped early:
+after each chunk its accuracy plus three standard errors is compared with the least of the parents.
+BatchNorm, where a space has it, is given the statistics of the candidate's own path first (SPOS does so with
+200 iterations), from the first batches of training.
 """
 
 import contextlib
@@ -105,9 +105,8 @@ class Scorer:
         return Score(right / seen, seen, seen < self.images, time.perf_counter() - begin)
 
     def _recalibrate(self, path: list[nn.Module], genome: Genome) -> None:
-        norms = [
-            each for module in path for each in module.modules() if isinstance(each, nn.BatchNorm1d | nn.BatchNorm2d)
-        ]  # fmt: skip
+        inner = [each for module in path for each in module.modules()]
+        norms = [each for each in inner if isinstance(each, nn.BatchNorm1d | nn.BatchNorm2d)]
         if not norms or self._calibration is None:
             return
         before = [each.momentum for each in norms]

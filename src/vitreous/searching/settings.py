@@ -42,7 +42,7 @@ class Training:
         epochs: passes over its images; `auto` is training's own rule, or what fits into `time`.
         strata: equal bins of cost, from 0.88 to 1.09 of the budget, that paths are drawn from alike; 0 draws
             all architectures alike.
-        sandwich: let the cheapest and the dearest path train at every step, too, each on a third of the batch.
+        sandwich: let the cheapest and the dearest path train at every step, too, each on a third of it.
         save_s: seconds between checkpoints.
     """
 

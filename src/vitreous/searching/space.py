@@ -328,7 +328,7 @@ class Space(Description):
         for layer in range(lattice.depth):
             edge = best(
                 lattice.edges[layer][state].values(),
-                key=lambda it: getattr(it, what) + togo[number][layer + 1][it.to],  # noqa: B023
+                key=lambda it: getattr(it, what) + togo[number][layer + 1][it.to],
             )
             edges.append(edge)
             state = edge.to

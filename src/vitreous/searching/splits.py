@@ -9,7 +9,7 @@ training images, or a test image, has no number here that could be asked for. Re
 by training itself, on validation images that no candidate was chosen by.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np

@@ -181,9 +181,7 @@ class Supernet(nn.Module):
                 if name not in self._shapes:
                     self._keep(name, piece.clone(), shape, buffer=each.buffer, exempt=each.name in exempt)
 
-    def _keep(
-        self, name: str, value: Tensor, shape: tuple[int, ...], *, buffer: bool, exempt: bool
-    ) -> None:
+    def _keep(self, name: str, value: Tensor, shape: tuple[int, ...], *, buffer: bool, exempt: bool) -> None:
         *path, last = name.split(".")
         owner: nn.Module = self
         for each in path:
@@ -195,11 +193,12 @@ class Supernet(nn.Module):
         else:
             owner.register_parameter(last, nn.Parameter(value))
             if exempt:
-                owner.WITHOUT_DECAY = (*getattr(owner, "WITHOUT_DECAY", ()), last)
+                exempt_here = (*getattr(owner, "WITHOUT_DECAY", ()), last)
+                owner.WITHOUT_DECAY = exempt_here  # type: ignore[assignment]
         self._shapes[name] = shape
 
     def _names(self, source: Source) -> list[str]:
-        """The names of a source's tensors; those of another shape than the first of this name have their own."""
+        """The names of a source's tensors; those of another shape than the first of a name have their own."""
         named = []
         for name, shape in zip(source.kept, source.shapes, strict=True):
             if self._shapes.get(name, shape) != shape:

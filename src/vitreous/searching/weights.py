@@ -15,7 +15,7 @@ Weights of another shape are other weights. Ours.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 
 from vitreous.parts import (
     Attention,
@@ -54,7 +54,7 @@ def sources(part: Description, module: nn.Module, where: str) -> list[Source]:
     """
     labels = sorted(_labels(part, "", where), key=lambda pair: -len(pair[0]))
     stored = set(module.state_dict())
-    named = [(name, each, False) for name, each in module.named_parameters()]
+    named: list[tuple[str, Tensor, bool]] = [(name, it, False) for name, it in module.named_parameters()]
     named += [(name, each, True) for name, each in module.named_buffers() if name in stored]
     found = []
     for name, tensor, buffer in named:

@@ -1,0 +1,146 @@
+"""The folder of a search: what was asked for, what was decided, and one process at a time that leads it.
+
+config.input.yaml    settings as given                    split.csv      validation images, for retraining
+search.json          state, and the result at the end     space.json     the space, as `--space` reads it
+plan.json            everything decided                   supernet/      checkpoints, metrics.jsonl
+ledger.sqlite        every candidate                      candidates.csv the same as a table
+retrained/…          run folders of `vitreous train`      model/         the best, for `vitreous predict`
+report.md, report.json, pareto.png
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import yaml
+
+from vitreous.errors import ConfigError, ResumeMismatch
+from vitreous.interop.model_card import flatten
+from vitreous.redaction import redact
+from vitreous.searching.lock import hold
+from vitreous.searching.settings import SearchSettings
+from vitreous.training.run_folder import runs_folder, write_text
+
+INPUT, PLAN, STATE = "config.input.yaml", "plan.json", "search.json"
+WITHOUT_EFFECT = ("out", "fresh", "storage", "worker", "supernet.save_s", "loading.workers")
+
+
+class SearchFolder:
+    """An open folder.
+
+    Args:
+        settings: as given.
+
+    Raises:
+        ConfigError: it holds something else, or another process leads this search.
+        ResumeMismatch: it holds a search with other settings; lists them.
+    """
+
+    def __init__(self, settings: SearchSettings) -> None:
+        self.path = Path(settings.out) if settings.out else _named(settings)
+        self._held: TextIO | None = None
+        if settings.worker:
+            if not (self.path / INPUT).exists():
+                raise ConfigError(
+                    f"--worker: {self.path} holds no search to help with; start one there without it first"
+                )
+            self._compare(settings)
+            return
+        if self.path.is_dir() and any(self.path.iterdir()):
+            if not (self.path / INPUT).exists():
+                raise ConfigError(
+                    f"--out {self.path} holds something that is not a search; give a name that does not exist"
+                )
+            if settings.fresh:
+                aside = self.path.with_name(f"{self.path.name}.{datetime.now():%y%m%d-%H%M%S}")
+                self.path.rename(aside)
+            else:
+                self._compare(settings)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"--out {self.path} cannot be written: {error.strerror}") from None
+        self._held = hold(self.path / ".lock")
+        if self._held is None:
+            raise ConfigError(
+                f"{self.path}: another process leads this search; --worker helps it, or give another --out"
+            )
+        if not (self.path / INPUT).exists():
+            write_text(self.path / INPUT, _as_yaml(settings))
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """What was decided so far, {} before anything was."""
+        return _read(self.path / PLAN)
+
+    def decide(self, **values: Any) -> dict[str, Any]:
+        """Add to what was decided, for good; returns all of it."""
+        plan = self.plan | values
+        write_text(self.path / PLAN, json.dumps(plan, indent=1) + "\n")
+        return plan
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """How far the search is: `phase`, and at the end its `result`."""
+        return _read(self.path / STATE)
+
+    def note(self, phase: str, **facts: Any) -> None:
+        """Write how far it is."""
+        write_text(self.path / STATE, json.dumps({"phase": phase, **facts}, indent=1) + "\n")
+
+    def discard(self) -> None:
+        """Take the folder away again where nothing was decided yet: a mistake would stand in the way."""
+        if self._held is None or self.plan:
+            return
+        for name in (INPUT, STATE, ".lock", "split.csv", "space.json"):
+            (self.path / name).unlink(missing_ok=True)
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
+
+    def close(self) -> None:
+        """Let go of the lock."""
+        if self._held is not None:
+            self._held.close()
+
+    def _compare(self, settings: SearchSettings) -> None:
+        changed = list(_differences(yaml.safe_load((self.path / INPUT).read_text()), settings))
+        if changed:
+            raise ResumeMismatch(
+                f"{self.path} belongs to a search with other settings ({'; '.join(changed)}); repeat its "
+                "command to continue it, give another --out, or --fresh to start over and keep the old aside"
+            )
+
+
+def _differences(kept: dict[str, Any], settings: SearchSettings) -> Iterator[str]:
+    usual = flatten(yaml.safe_load(_as_yaml(SearchSettings())))
+    old, new = usual | flatten(kept), flatten(yaml.safe_load(_as_yaml(settings)))
+    for key in sorted(old.keys() | new.keys()):
+        if key not in WITHOUT_EFFECT and old.get(key) != new.get(key):
+            yield f"{key}: {old.get(key)!r} → {new.get(key)!r}"
+
+
+def _named(settings: SearchSettings) -> Path:
+    """The folder that these settings name: the same command finds it again."""
+    values = flatten(yaml.safe_load(_as_yaml(settings)))
+    kept = {key: value for key, value in values.items() if key not in WITHOUT_EFFECT}
+    digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:6]
+    data = Path(settings.data[0].rstrip("/").split(":")[-1]).stem if settings.data else "data"
+    name = f"search-{Path(settings.space).stem}-{data}-{digest}"
+    return runs_folder() / redact("".join(each if each.isalnum() or each in "_-." else "_" for each in name))
+
+
+def _as_yaml(settings: SearchSettings) -> str:
+    plain = json.loads(json.dumps(dataclasses.asdict(settings) | {"storage": None}))  # it may hold a password
+    return redact(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

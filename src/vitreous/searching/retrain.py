@@ -1,0 +1,88 @@
+"""Retraining from scratch, which is what a search is judged by: ordinary runs of `vitreous train`.
+
+All of a search are trained alike: one recipe, all training images, the validation images of the search's own
+`split.csv`, which no candidate was chosen by.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vitreous.models.as_json import to_json
+from vitreous.models.vision_transformer import VisionTransformer
+from vitreous.searching.ledger import Candidate, spelled
+from vitreous.searching.settings import SearchSettings
+from vitreous.training.settings import TrainSettings
+from vitreous.training.train import train_run
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """A network that was trained from scratch.
+
+    Args:
+        what: `winner 1`, `random search`, `preset`, `correlation 3`.
+        candidate: of the ledger; None for the preset where it is not in the space.
+        top1: on validation images, 0 to 1.
+        macs, params: exact.
+        run: its run folder.
+    """
+
+    what: str
+    candidate: Candidate | None
+    top1: float
+    macs: int
+    params: int
+    run: Path
+
+
+def retrain(
+    settings: SearchSettings,
+    config: VisionTransformer,
+    what: str,
+    folder: Path,
+    *,
+    candidate: Candidate | None,
+    split_file: Path,
+    epochs: int | str,
+    time: str | None,
+    device: str,
+    precision: str,
+) -> Retrained:
+    """Train a model from scratch, or go on where it stopped; raises what `train` raises.
+
+    Args:
+        settings: of the search.
+        config: of the model.
+        what: what it is, also the name of its run folder.
+        folder: of the search.
+        candidate: of the ledger.
+        split_file: that keeps the validation images.
+        epochs, time: how long; a time wins.
+        device, precision: of the search.
+    """
+    name = f"{config.name} {spelled(candidate.genome)}" if candidate else config.name
+    result = train_run(
+        TrainSettings(
+            data=settings.data,
+            model=json.dumps(to_json(replace(config, name=name))),
+            out=str(folder / "retrained" / what.replace(" ", "-")),
+            epochs="auto" if time else epochs,  # type: ignore[arg-type]
+            time=time,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            device=device,
+            precision=precision,  # type: ignore[arg-type]
+            recipe=settings.recipe,
+            loading=replace(settings.loading, split_file=str(split_file)),
+        )
+    )
+    metrics = result.metrics
+    return Retrained(
+        what,
+        candidate,
+        metrics["val/top1"],
+        int(metrics["model/macs"]),
+        int(metrics["model/params"]),
+        result.run_dir,
+    )

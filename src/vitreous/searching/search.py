@@ -1,0 +1,527 @@
+"""`vitreous.search`: from images, a space and a budget to a trained model of the space.
+
+    data, space, budget checked → everything decided → supernet trained → evolution → the best retrained
+    → report, and the model of the best
+
+Each phase continues where it stopped: the supernet from its checkpoint, evolution from the ledger, retraining
+as any run does. What was measured to fit the time is kept in `plan.json`, so that a continued search cannot
+decide anything anew.
+"""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import torch
+
+from vitreous.data.images import ImageData
+from vitreous.errors import ConfigError, ResumeMismatch, did_you_mean
+from vitreous.models.as_json import to_json
+from vitreous.models.catalog import config as catalog_config
+from vitreous.models.vision_transformer import VisionTransformer
+from vitreous.parts import ImageShape
+from vitreous.searching.budget import Budget, BudgetError, parse_budget
+from vitreous.searching.check_settings import check_settings
+from vitreous.searching.evolve import evolve
+from vitreous.searching.feasible import check_budget
+from vitreous.searching.folder import SearchFolder
+from vitreous.searching.ledger import Candidate, Ledger
+from vitreous.searching.look import Looking
+from vitreous.searching.named import WIDE, named_space
+from vitreous.searching.report import write_report
+from vitreous.searching.retrain import Retrained, retrain
+from vitreous.searching.score import Scorer
+from vitreous.searching.settings import Evolution, SearchSettings
+from vitreous.searching.space import Space
+from vitreous.searching.splits import open_search_data
+from vitreous.searching.strata import Paths
+from vitreous.searching.train_supernet import SupernetTraining
+from vitreous.searching.worth import Agreement, agreement, snip
+from vitreous.training.assemble import make_train_batches, make_val_batches
+from vitreous.training.decide import decide
+from vitreous.training.interruption import Interruption
+from vitreous.training.plan import Plan
+from vitreous.training.processes import this_process
+from vitreous.training.run_folder import write_text
+from vitreous.training.settings import TrainSettings
+from vitreous.training.surroundings import audible, torch_as_planned
+from vitreous.training.time_budget import fit_steps, parse_time
+
+logger = logging.getLogger("vitreous")
+SUPERNET, EVOLUTION, CORRELATION = 0.5, 0.2, 0.2
+"""Shares of the time; retraining has what is left."""
+FULL_GENERATIONS = 20
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search leaves.
+
+    Args:
+        folder: of the search.
+        model_dir: the best retrained network, for `vitreous.load`.
+        genome: of it.
+        metrics: `val/top1` of it (a fraction), `model/macs`, `model/params`, `search/candidates`.
+        verdict: whether the search beats its baselines, in words.
+    """
+
+    folder: Path
+    model_dir: Path
+    genome: tuple[int, ...]
+    metrics: dict[str, float]
+    verdict: str
+
+
+def search(
+    data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
+    space: str | os.PathLike[str] = SearchSettings.space,
+    budget: str = SearchSettings.budget,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    settings: SearchSettings | None = None,
+    **others: Any,
+) -> SearchResult:
+    """Learn an architecture from images, within a budget; the same call continues a search that was stopped.
+
+    Args:
+        data: what `vitreous.train` takes.
+        space: name or file, see `vitreous.searching.named`.
+        budget: such as `macs=0.6G,params=6M,latency_ms=8,memory=200MB`; "" for none.
+        out: folder of the search; by default one under `runs/` that these settings name.
+        settings: all as one value, instead of the others.
+        **others: fields of `SearchSettings`; sections as values or by some of their fields.
+
+    Raises:
+        ConfigError: settings, a space or a storage that cannot be used.
+        DataError: images that cannot be used, or of one class.
+        BudgetError: no architecture is within the budget; says the cheapest.
+        ResumeMismatch: `out` or its ledger belong to another search.
+        DivergedError: a loss that is not finite.
+        StoppedError: told to stop; the same call continues.
+    """
+    if settings is None:
+        given = [data] if isinstance(data, str | os.PathLike) else list(data or [])
+        settings = SearchSettings(
+            data=[str(each) for each in given],
+            space=str(space),
+            budget=budget,
+            out=None if out is None else str(out),
+            **_sections(others),
+        )
+    check_settings(settings)
+    with audible(this_process()):
+        folder = SearchFolder(settings)
+        try:
+            return Search(settings, folder).go()
+        except (ConfigError, BudgetError):
+            folder.discard()
+            raise
+        finally:
+            folder.close()
+
+
+def _sections(given: Mapping[str, Any]) -> dict[str, Any]:
+    hints = get_type_hints(SearchSettings)
+    found = {}
+    for name, value in given.items():
+        if name not in hints:
+            raise ConfigError(f"search has no argument {name!r}{did_you_mean(name, hints)}")
+        if dataclasses.is_dataclass(hints[name]) and isinstance(value, Mapping):
+            known = [field.name for field in dataclasses.fields(hints[name])]
+            for each in value:
+                if each not in known:
+                    raise ConfigError(f"search: {name} has no {each!r}{did_you_mean(str(each), known)}")
+            value = hints[name](**value)  # type: ignore[operator]
+        found[name] = value
+    return found
+
+
+class Search:
+    """The phases of a search, in order.
+
+    Args:
+        settings: as given.
+        folder: open.
+    """
+
+    def __init__(self, settings: SearchSettings, folder: SearchFolder) -> None:
+        self.settings, self.folder, self.begun = settings, folder, time.perf_counter()
+        self.budget = parse_budget(settings.budget)
+        self.budget_s = parse_time(settings.time) if settings.time else None
+        self.seconds: dict[str, float] = dict(folder.plan.get("seconds", {}))
+
+    def go(self) -> SearchResult:
+        """From images to the model; raises what `search` raises."""
+        path = self.folder.path
+        with Interruption() as interruption:
+            data = open_search_data(
+                self.settings.data,
+                loading=self.settings.loading,
+                seed=self.settings.seed,
+                split_file=path / "split.csv",
+                choice=self.settings.choice,
+            )
+            logger.info("%s", data.scan)
+            space = self._space(data)
+            check_budget(space, self.budget)
+            plan = self._plan(data, space)
+            with torch_as_planned(plan):
+                scorer, weights = self._supernet(plan, data, space, interruption)
+                ledger = Ledger(
+                    path,
+                    self.settings.storage,
+                    self._identity(space, plan, weights),
+                    name=_study(path, self.settings),
+                )
+                try:
+                    with interruption.postponed():
+                        ranked, compared = self._evolve(space, scorer, plan, ledger, interruption)
+                    front = ledger.front()
+                finally:
+                    ledger.close()
+        if self.settings.worker:
+            logger.info("the search needs no more scores; retraining is the first process's")
+            best = ranked[0]
+            metrics = {"search/candidates": float(len(ranked))}
+            return SearchResult(path, path / "model", best.genome, metrics, "")
+        return self._finish(space, plan, data, ranked, compared, front)
+
+    def _spent(self, phase: str, begin: float) -> None:
+        """Add to what a phase took, in all processes that led this search and came to its end."""
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - begin
+        if not self.settings.worker:
+            self.folder.decide(seconds=self.seconds)
+
+    def _space(self, data: ImageData) -> Space:
+        side = min(data.scan.heights[1], data.scan.widths[1])
+        size = max(4, round(side / 4) * 4)
+        if self.settings.space.startswith("psvit") and "small_image" not in self.settings.space:
+            size = 224
+        if self.settings.image_size != "auto":
+            size = self.settings.image_size
+        image = ImageShape(data.scan.channels, size, size)
+        space = named_space(self.settings.space, image=image, classes=len(data.classes))
+        logger.info("space %s: %s architectures at %d px", space.name, f"{space.count:,}", size)
+        return space
+
+    def _plan(self, data: ImageData, space: Space) -> Plan:
+        kept = self.folder.plan
+        if kept:
+            plan = Plan.from_json(kept["plan"])
+            if plan.fingerprint != data.fingerprint or plan.classes != data.classes:
+                raise ResumeMismatch(
+                    f"{self.folder.path}: the data are not those that this search was started with; put them "
+                    "back, or start over with --fresh"
+                )
+            if kept["space"] != space.to_json():
+                raise ResumeMismatch(
+                    f"{self.folder.path}: the space {space.name} is not what it was when this search was "
+                    f"started ({self.folder.path / 'space.json'}); put it back, or start over with --fresh"
+                )
+            return plan
+        if self.settings.worker:
+            raise ConfigError(
+                f"--worker: the search in {self.folder.path} has decided nothing yet; try later"
+            )
+        any_model = space.resolve(space.cheapest("macs"))
+        plan = decide(
+            TrainSettings(
+                data=self.settings.data,
+                model=json.dumps(to_json(any_model)),
+                epochs=self.settings.supernet.epochs,
+                time=self.settings.time,
+                batch_size=self.settings.batch_size,
+                lr=self.settings.lr,
+                seed=self.settings.seed,
+                precision=self.settings.precision,
+                device=self.settings.device,
+                compile=False,
+                recipe=dataclasses.replace(self.settings.recipe, ema=False),
+                loading=self.settings.loading,
+            ),
+            data,
+        )
+        write_text(self.folder.path / "space.json", json.dumps(space.to_json(), indent=1) + "\n")
+        if plan.total_steps:
+            self._decided(space, plan, plan.total_steps)
+        return plan
+
+    def _decided(self, space: Space, plan: Plan, steps: int) -> None:
+        self.folder.decide(plan=plan.to_json(), space=space.to_json(), supernet_steps=steps)
+
+    def _supernet(
+        self, plan: Plan, data: ImageData, space: Space, interruption: Interruption
+    ) -> tuple[Scorer, str]:
+        """The trained supernet as a scorer, and what its weights are known by."""
+        settings, folder = self.settings, self.folder.path / "supernet"
+        folder.mkdir(exist_ok=True)
+        paths = Paths(space, self.budget, settings.seed, settings.supernet.strata)
+        training = SupernetTraining(
+            plan,
+            data,
+            paths,
+            loading=settings.loading,
+            sandwich=settings.supernet.sandwich,
+            folder=folder,
+        )
+        begin = time.perf_counter()
+        steps = self.folder.plan.get("supernet_steps")
+        if steps is None:
+            assert self.budget_s is not None
+            steps = fit_steps(
+                SUPERNET * self.budget_s,
+                spent_s=time.perf_counter() - self.begun,
+                step_s=training.step_seconds(0.01 * self.budget_s),
+                validation_s=0.0,
+                eval_steps=1,
+            )
+            self._decided(space, plan, steps)
+        if settings.worker:
+            self._wait_for_weights(folder, interruption)
+        else:
+            count = sum(each.numel() for each in training.net.parameters())
+            logger.info(
+                "supernet: %s weights, %s steps of %d images", f"{count:,}", f"{steps:,}", plan.batch_size
+            )
+            self.folder.note("supernet")
+        net = training.run(steps, interruption=interruption, save_s=settings.supernet.save_s)
+        self._spent("supernet", begin)
+        digest = hashlib.sha256()
+        for name, each in sorted(net.state_dict().items()):
+            digest.update(name.encode() + each.detach().cpu().contiguous().numpy().tobytes())
+        scorer = Scorer(
+            net,
+            make_val_batches(plan, data, settings.loading),
+            plan.preprocessing,
+            precision=plan.precision,
+            calibration=make_train_batches(plan, data, settings.loading),
+        )
+        return scorer, digest.hexdigest()[:16]
+
+    def _wait_for_weights(self, folder: Path, interruption: Interruption) -> None:
+        told = False
+        while self.folder.state.get("phase") in (None, "supernet"):
+            if not told:
+                logger.info("waiting for the supernet of %s", self.folder.path)
+                told = True
+            time.sleep(1.0)
+
+    def _evolve(
+        self, space: Space, scorer: Scorer, plan: Plan, ledger: Ledger, interruption: Interruption
+    ) -> tuple[list[Candidate], list[Candidate]]:
+        """All candidates, the best first; and those of a random search, where it is asked for."""
+        begin = time.perf_counter()
+        if not self.settings.worker:
+            self.folder.note("evolution")
+        looking = Looking(self.settings, self.budget, space, scorer, plan, ledger, interruption)
+        looking.reference_ms = self.folder.plan.get("reference_ms")
+        if self.budget.latency_ms is not None and looking.reference_ms is None and not self.settings.worker:
+            self.folder.decide(reference_ms=looking.stopwatch.reference_ms)
+        given, generations = self._sizes(looking)
+        seed = self.settings.seed
+        ranked = evolve(space, self.budget, given, generations, seed=seed, evaluate=looking.evaluate)
+        if not any(each.rank[0] for each in ranked):
+            raise BudgetError(_nothing_measured(ranked, self.budget))
+        compared: list[Candidate] = []
+        if self.settings.compare:
+            alone = dataclasses.replace(given, method="random", stop_hopeless=True)
+            looking.origin = "random search"
+            compared = evolve(
+                space, self.budget, alone, generations, seed=seed + 1, evaluate=looking.evaluate
+            )
+        self._spent("evolution", begin)
+        return ranked, compared
+
+    def _sizes(self, looking: Looking) -> tuple[Evolution, int]:
+        """Sizes of the evolution, fitted into its share of the time once."""
+        given = self.settings.evolution
+        kept = self.folder.plan.get("evolution")
+        if kept is None:
+            generations = FULL_GENERATIONS if given.generations == "auto" else given.generations
+            population = given.population
+            if self.budget_s is not None and given.generations == "auto":
+                share = EVOLUTION * self.budget_s / (2 if self.settings.compare else 1)
+                count = max(8, int(share / looking.seconds_each()))
+                if count < 3 * population:
+                    population = max(4, count // 3)
+                generations = max(1, min(FULL_GENERATIONS, count // population - 1))
+            kept = {"population": population, "generations": generations}
+            if not self.settings.worker:
+                self.folder.decide(evolution=kept)
+        scale = kept["population"] / given.population
+        sized = dataclasses.replace(
+            given,
+            population=kept["population"],
+            parents=max(2, round(given.parents * min(1, scale))),
+            crossover=round(given.crossover * scale),
+            mutation=round(given.mutation * scale),
+        )
+        return sized, kept["generations"]
+
+    def _identity(self, space: Space, plan: Plan, weights: str) -> dict[str, Any]:
+        """What must be equal for scores to compare."""
+        from importlib.metadata import version
+
+        described = json.dumps(space.to_json(), sort_keys=True)
+        return {
+            "space": f"{space.name} {hashlib.sha256(described.encode()).hexdigest()[:12]}",
+            "data": plan.fingerprint[:16],
+            "supernet": weights,
+            "budget": str(self.budget),
+            "seed": self.settings.seed,
+            "vitreous": version("vitreous"),
+            "torch": torch.__version__,
+        }
+
+    def _finish(
+        self,
+        space: Space,
+        plan: Plan,
+        data: ImageData,
+        ranked: list[Candidate],
+        compared: list[Candidate],
+        front: list[Candidate],
+    ) -> SearchResult:
+        """Retrain, tell, deliver."""
+        settings, path = self.settings, self.folder.path
+        self.folder.note("retraining")
+        begin = time.perf_counter()
+        whole = [each for each in ranked if each.rank[0]]
+        wanted: list[tuple[str, VisionTransformer, Candidate | None]] = [
+            (f"winner {number}", space.resolve(each.genome), each)
+            for number, each in enumerate(whole[: settings.winners], start=1)
+        ]
+        if settings.compare:
+            best = next(each for each in compared if each.rank[0])
+            wanted.append(("random search", space.resolve(best.genome), best))
+            preset = self._preset(space)
+            if preset is not None:
+                wanted.append(("preset", preset, None))
+        done = [
+            self._retrained(plan, what, config, candidate, len(wanted)) for what, config, candidate in wanted
+        ]
+        self._spent("retraining", begin)
+        worth = self._worth(space, plan, data, whole) if settings.correlate else {}
+        winners = sorted(
+            (each for each in done if each.what.startswith("winner")), key=lambda it: it.top1, reverse=True
+        )
+        ordered = [*winners, *(each for each in done if each not in winners)]
+        text = write_report(
+            path,
+            space=space,
+            budget=self.budget,
+            ranked=ranked,
+            front=front,
+            retrained=ordered,
+            worth=worth,
+            held_out=_held_out(winners[0].run),
+            seconds=self.seconds,
+        )
+        model = path / "model"
+        if model.exists():
+            shutil.rmtree(model)
+        shutil.copytree(winners[0].run / "model", model)
+        verdict = json.loads((path / "report.json").read_text())["verdict"]
+        assert winners[0].candidate is not None
+        genome = winners[0].candidate.genome
+        metrics = {
+            "val/top1": winners[0].top1,
+            "model/macs": float(winners[0].macs),
+            "model/params": float(winners[0].params),
+            "search/candidates": float(len(ranked)),
+        }
+        self.folder.note("finished", genome=list(genome), metrics=metrics, verdict=verdict)
+        logger.info("%s", text)
+        return SearchResult(path, model, genome, metrics, verdict)
+
+    def _preset(self, space: Space) -> VisionTransformer | None:
+        """The hand-made model of the space's family, where there is one within the exact limits."""
+        name = {WIDE: "psvit_2d_small_image_12"}.get(self.settings.space, self.settings.space)
+        if name.endswith((".py", ".json")):
+            logger.info("a space of your own has no hand-made preset to compare with")
+            return None
+        from vitreous.analysis.cost import cost
+
+        image, classes = space.config.image, space.config.head.classes
+        size = (image.height, image.width)
+        preset = catalog_config(name, image_size=size, classes=classes, channels=image.channels)
+        counted = cost(preset)
+        if not self.budget.allows(counted.macs, counted.parameters):
+            logger.warning(
+                "the hand-made preset %s has %s MACs and %s parameters, more than the budget: it is compared "
+                "all the same", name, f"{counted.macs:,}", f"{counted.parameters:,}",
+            )  # fmt: skip
+        return preset
+
+    def _retrained(
+        self, plan: Plan, what: str, config: VisionTransformer, candidate: Candidate | None, count: int
+    ) -> Retrained:
+        each = None
+        if self.budget_s is not None:
+            share = 1 - SUPERNET - EVOLUTION - (CORRELATION if self.settings.correlate else 0)
+            each = f"{share * self.budget_s / count:.1f}s"
+        logger.info("retraining %s from scratch", what)
+        return retrain(
+            self.settings, config, what, self.folder.path, candidate=candidate,
+            split_file=self.folder.path / "split.csv", epochs=self.settings.retrain_epochs, time=each,
+            device=plan.device, precision=plan.precision,
+        )  # fmt: skip
+
+    def _worth(
+        self, space: Space, plan: Plan, data: ImageData, whole: list[Candidate]
+    ) -> dict[str, Agreement]:
+        """How far rankings agree with a short retraining of candidates from the whole ranking."""
+        begin, count = time.perf_counter(), min(self.settings.correlate, len(whole))
+        places = [round(number * (len(whole) - 1) / max(1, count - 1)) for number in range(count)]
+        chosen = [whole[place] for place in dict.fromkeys(places)]
+        each_s = None if self.budget_s is None else f"{CORRELATION * self.budget_s / count:.1f}s"
+        reached = [
+            retrain(
+                self.settings, space.resolve(each.genome), f"correlation {number}", self.folder.path,
+                candidate=each, split_file=self.folder.path / "split.csv",
+                epochs=self.settings.correlate_epochs, time=each_s, device=plan.device,
+                precision=plan.precision,
+            ).top1
+            for number, each in enumerate(chosen, start=1)
+        ]  # fmt: skip
+        batch = next(make_train_batches(plan, data, self.settings.loading).from_step(0))
+        images = plan.preprocessing.normalize(batch.images)
+        proxies = [snip(space.resolve(each.genome), images, batch.labels) for each in chosen]
+        self._spent("correlation", begin)
+        return {
+            "supernet score": agreement([each.top1 or 0.0 for each in chosen], reached),
+            "MACs alone": agreement([each.macs for each in chosen], reached),
+            "parameters alone": agreement([each.params for each in chosen], reached),
+            "SNIP (Abdelfattah et al., ICLR 2021)": agreement(proxies, reached),
+        }
+
+
+def _study(path: Path, settings: SearchSettings) -> str:
+    return "search" if settings.storage is None else f"vitreous-{path.name}"
+
+
+def _held_out(run: Path) -> int:
+    counts = json.loads((run / "data.json").read_text())
+    images = counts.get("images", counts)
+    return int(images.get("val", 0)) if isinstance(images, dict) else 0
+
+
+def _nothing_measured(ranked: Sequence[Candidate], budget: Budget) -> str:
+    best = min(ranked, key=lambda each: (each.latency_ms or 0.0, each.memory or 0))
+    told = []
+    if best.latency_ms is not None:
+        told.append(f"{best.latency_ms:.2f} ms")
+    if best.memory is not None:
+        told.append(f"{best.memory / 1e6:.1f} MB")
+    return (
+        f"none of {len(ranked)} candidates is within {budget} on this machine; the best of them takes "
+        f"{' and '.join(told)} and has {best.macs:,} MACs; a larger budget works"
+    )
