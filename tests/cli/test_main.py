@@ -70,10 +70,12 @@ def test_options_are_understood_before_a_heavy_library_is_imported() -> None:
         "predict --help",
     ]
     words += ["models --help", "models show --help", "--version", "nonsense", "selftest --help"]
-    words += ["convert --help", "convert x --as y"]
+    words += ["convert --help", "convert x --as y", "search --help", "search --spase x"]
     words += ["recipes", "recipes show cct_cifar10", "train --config cct_cifar10 --print-config"]
     out = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
-    assert out.stderr.strip().splitlines()[-1] == "[0, 2, 0, 0, 2, 0, 0, 0, 0, 2, 0, 0, 2, 0, 0, 0] set()"
+    assert (
+        out.stderr.strip().splitlines()[-1] == "[0, 2, 0, 0, 2, 0, 0, 0, 0, 2, 0, 0, 2, 0, 2, 0, 0, 0] set()"
+    )
 
 
 def test_the_version_names_what_it_stands_on(capsys: pytest.CaptureFixture[str]) -> None:

@@ -171,10 +171,11 @@ def test_a_search_is_stopped_between_candidates_and_goes_on(
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(Ledger, "finish", stopping)
+    sandwich = {"supernet": {"epochs": 1, "sandwich": True}}
     with pytest.raises(StoppedError, match="between two candidates") as caught:
-        tiny_search()
+        tiny_search(**sandwich)
     assert caught.value.exit_code == 75
-    assert tiny_search().metrics["search/candidates"] == 12
+    assert tiny_search(**sandwich).metrics["search/candidates"] == 12
 
 
 def test_other_data_or_another_space_are_refused_in_the_same_folder(

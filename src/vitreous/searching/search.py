@@ -405,9 +405,15 @@ class Search:
             preset = self._preset(space)
             if preset is not None:
                 wanted.append(("preset", preset, None))
-        done = [
-            self._retrained(plan, what, config, candidate, len(wanted)) for what, config, candidate in wanted
-        ]
+        done: list[Retrained] = []
+        for what, config, candidate in wanted:
+            same = [
+                it for it in done if candidate and it.candidate and it.candidate.genome == candidate.genome
+            ]
+            if same:  # the random search found a winner, too
+                done.append(dataclasses.replace(same[0], what=what))
+            else:
+                done.append(self._retrained(plan, what, config, candidate, len(wanted)))
         self._spent("retraining", begin)
         worth = self._worth(space, plan, data, whole) if settings.correlate else {}
         winners = sorted(

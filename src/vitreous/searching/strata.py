@@ -7,6 +7,7 @@ miss, paths are drawn below the bin's upper end; after 500 the last one is taken
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from vitreous.data.streams import stream
@@ -54,6 +55,10 @@ class Paths:
 
     def bins(self) -> tuple[Literal["macs", "parameters"], list[float]] | None:
         """Which cost is stratified, and the edges of the bins; None where the budget sets none."""
+        return self._bins
+
+    @cached_property
+    def _bins(self) -> tuple[Literal["macs", "parameters"], list[float]] | None:
         limit, what = self.budget.macs, "macs"
         if limit is None:
             limit, what = self.budget.params, "parameters"

@@ -68,4 +68,5 @@ def snip(config: VisionTransformer, images: Tensor, labels: Tensor, *, seed: int
         torch.manual_seed(seed)
         model = build(config).to(images.device)
     F.cross_entropy(model(images), labels).backward()
-    return float(sum((each * each.grad).abs().sum() for each in model.parameters() if each.grad is not None))
+    trained = [each for each in model.parameters() if each.grad is not None]
+    return sum(float((each * each.grad).detach().abs().sum()) for each in trained)
