@@ -68,5 +68,6 @@ def snip(config: VisionTransformer, images: Tensor, labels: Tensor, *, seed: int
         torch.manual_seed(seed)
         model = build(config).to(images.device)
     F.cross_entropy(model(images), labels).backward()
-    trained = [each for each in model.parameters() if each.grad is not None]
-    return sum(float((each * each.grad).detach().abs().sum()) for each in trained)
+    return sum(
+        float((each * each.grad).detach().abs().sum()) for each in model.parameters() if each.grad is not None
+    )
