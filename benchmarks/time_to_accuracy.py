@@ -93,14 +93,14 @@ def train_ours(
     length = ["--time", time_s, "--seed", str(seed), "--out", str(out)]
     call([*vitreous, "train", *chosen, "--data", *arguments.data, *length], environment)
     trained_s = time.perf_counter() - begun
-    tested_in = ["--split", "test", "--out", str(out.parent / "test")]
+    tested_in = ["--out", str(out.parent / "test")]
     call([*vitreous, "evaluate", str(out), "--data", *arguments.test, *tested_in], environment)
     events = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     state = json.loads((out / "run.json").read_text())
     values = state["metrics"]
     tested = json.loads((out.parent / "test" / "evaluation.json").read_text())
     return {
-        "test_top1": tested["metrics"]["test/top1"],
+        "test_top1": next(value for key, value in tested["metrics"].items() if key.endswith("/top1")),
         "epochs": events[-1]["epoch"],
         "img_s": statistics.median(each["perf/img_s"] for each in events if "perf/img_s" in each),
         "parameters": int(values["model/params"]),

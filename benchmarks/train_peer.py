@@ -125,9 +125,10 @@ def main() -> None:
                 print(f"step {step}  loss {loss.item():.3f}  {100 * share:.0f} % of the time", flush=True)
         trained_s = time.perf_counter() - begun
 
-        tested = open_images(arguments.test, loading=loading, classes=data.classes, need=("test",))
+        tested = open_images(arguments.test, loading=loading, classes=data.classes)
+        kept_for_last = next(tested.splits[name] for name in ("test", "val") if name in tested.splits)
         test_batches = make_batches(
-            tested.splits["test"], preprocessing, batch_size=500, loading=loading, train=False
+            kept_for_last, preprocessing, batch_size=500, loading=loading, train=False
         )
         found = validate(model, test_batches.all(), preprocessing, precision=precision)
     record = {

@@ -92,10 +92,11 @@ def test_compiling_without_a_compiler_is_an_error():
     ("size", "device", "model", "pixels"),
     [
         ((8, 8), "cpu", "eit_digits", (8, 8)),
-        ((28, 28), "cpu", "eit_small_image", (28, 28)),
-        ((32, 32), "cuda", "eit_small_image", (32, 32)),
-        ((47, 50), "cpu", "eit_small_image", (48, 48)),
-        ((500, 375), "cpu", "eit_small_image", (64, 64)),
+        ((24, 24), "cpu", "eit_small_image", (24, 24)),
+        ((28, 28), "cpu", "hybrid_1m", (28, 28)),
+        ((32, 32), "cuda", "hybrid_1m", (32, 32)),
+        ((47, 50), "cpu", "hybrid_1m", (48, 48)),
+        ((500, 375), "cpu", "hybrid_1m", (64, 64)),
         ((500, 375), "cuda", "eit_mini", (224, 224)),
     ],
 )
@@ -115,7 +116,7 @@ def test_small_images_for_a_large_model_are_enlarged_and_it_is_said():
     reasons = Reasons()
     chosen = choose_model.choose_model(settings(model="eit_mini"), data(32, 32), "cpu", reasons)
     assert chosen.image.height == 224
-    assert "32 px are enlarged; eit_small_image" in reasons.sentences["image_size"]
+    assert "32 px are enlarged; hybrid_1m" in reasons.sentences["image_size"]
 
 
 @pytest.mark.parametrize(

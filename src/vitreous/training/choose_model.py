@@ -1,8 +1,9 @@
 """Which model at which image size: the given one, or one that fits the images.
 
     up to 16 px   eit_digits
-    up to 96 px   eit_small_image
-    beyond        eit_mini on a GPU, eit_small_image at 64 px on a CPU
+    up to 24 px   eit_small_image
+    up to 96 px   hybrid_1m
+    beyond        eit_mini on a GPU, hybrid_1m at 64 px on a CPU
 
 A model that is given as a value is never changed: where it does not fit the data, that is said. Ours.
 """
@@ -19,6 +20,7 @@ from vitreous.training.automatic import Reasons
 from vitreous.training.settings import TrainSettings
 
 FEWEST_TOKENS = 16
+FEWEST_PIXELS_OF_HYBRIDS = 25  # three halvings leave 4 × 4 tokens, of 24 pixels 3 × 3
 
 
 def choose_model(
@@ -60,10 +62,12 @@ def choose_model(
         why = found if asked_size is None else f"for {pixels} px"
         if pixels <= 16:
             return "eit_digits", f"{why}: made for 8 to 16 px"
-        if pixels <= 96:
+        if pixels < FEWEST_PIXELS_OF_HYBRIDS:
             return "eit_small_image", f"{why}: takes small images as they are"
+        if pixels <= 96:
+            return "hybrid_1m", f"{why}: learns small images fastest of what we measured"
         if device == "cpu" and asked_size is None:
-            return "eit_small_image", f"{found}, but at 224 px a CPU would train for days"
+            return "hybrid_1m", f"{found}, but at 224 px a CPU would train for days"
         return "eit_mini", f"{why}: the smallest EIT for large images"
 
     name = reasons.choose("model", settings.model, automatic_model)
@@ -72,7 +76,7 @@ def choose_model(
     def automatic_size() -> tuple[tuple[int, int], str]:
         native = known.image.height
         if native > 96:  # a model for photographs: its own size
-            larger = f" (images of {side} px are enlarged; eit_small_image takes them as they are)"
+            larger = f" (images of {side} px are enlarged; hybrid_1m takes them as they are)"
             return (native, native), f"the size that {name} is made for" + (larger if side <= 96 else "")
         if native <= 16:
             return (min(side, 16),) * 2, f"{found}; {name} is made for 8 to 16"
