@@ -289,11 +289,18 @@ def main() -> None:
     parser.add_argument("--keep", help="write benchmarks/results/NAME.md, NAME.json and NAME.png")
     arguments = parser.parse_args()
 
+    asked = {
+        "data": arguments.data,
+        "steps": arguments.steps,
+        "steps_1008": arguments.steps_1008,
+        "lr": arguments.lr,
+        "width": arguments.width,
+    }
     runs = []
     for seed in arguments.seeds:
         for variant in arguments.variants:
             kept = Path(arguments.out) / f"{variant}-{seed}.found.json"
-            runs.append(once(kept, partial(train_once, variant, seed, arguments)))
+            runs.append(once(kept, asked, partial(train_once, variant, seed, arguments)))
             brief = {key: value for key, value in runs[-1].items() if not isinstance(value, list)}
             print(json.dumps(brief), flush=True)
 

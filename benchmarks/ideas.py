@@ -179,11 +179,12 @@ def main() -> None:
     parser.add_argument("--keep", help="write benchmarks/results/NAME.md and NAME.json")
     arguments = parser.parse_args()
 
+    asked = {"data": arguments.data, "epochs": arguments.epochs, "limit": arguments.limit, "lr": arguments.lr}
     runs = []
     for seed in arguments.seeds:
         for idea in arguments.ideas:
             kept = Path(arguments.out) / f"{idea.replace(' ', '_')}-{seed}.found.json"
-            runs.append(once(kept, partial(train_once, idea, seed, arguments)))
+            runs.append(once(kept, asked, partial(train_once, idea, seed, arguments)))
             print(json.dumps(runs[-1]), flush=True)
     names = " ".join(Path(each).name for each in arguments.data)
     size = f", {arguments.limit:,} images" if arguments.limit else ""

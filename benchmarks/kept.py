@@ -5,6 +5,7 @@ again.
 """
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,25 @@ def keep(name: str, text: str, record: dict[str, Any]) -> Path:
     return kept
 
 
-def once(file: Path, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What `measure` finds, or found when it was last called for this file."""
+def once(file: Path, asked: dict[str, Any], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `measure` finds, or found when it was last called for this file.
+
+    Args:
+        file: where it is kept.
+        asked: what decides the outcome: data, length and the like.
+        measure: called where the file is not there.
+
+    Raises:
+        SystemExit: the file was measured for something else.
+    """
     if file.exists():
-        return dict(json.loads(file.read_text()))
+        kept = json.loads(file.read_text())
+        if kept["asked"] != asked:
+            sys.exit(
+                f"{file} was measured for {kept['asked']} and this asks for {asked}; another --out works"
+            )
+        return dict(kept["found"])
     found = measure()
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(found, indent=1) + "\n")
+    file.write_text(json.dumps({"asked": asked, "found": found}, indent=1) + "\n")
     return found

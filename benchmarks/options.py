@@ -103,11 +103,17 @@ def main() -> None:
     parser.add_argument("--keep", help="write benchmarks/results/NAME.md and NAME.json")
     arguments = parser.parse_args()
 
+    asked = {
+        "data": arguments.data,
+        "model": arguments.model,
+        "epochs": arguments.epochs,
+        "limit": arguments.limit,
+    }
     runs = []
     for seed in arguments.seeds:
         for option in arguments.options:
             kept = folder_of(option, seed, arguments).with_suffix(".found.json")
-            runs.append(once(kept, partial(train_once, option, seed, arguments)))
+            runs.append(once(kept, asked, partial(train_once, option, seed, arguments)))
             print(json.dumps(runs[-1]), flush=True)
     names = " ".join(Path(each).name for each in arguments.data)
     size = f", {arguments.limit:,} images" if arguments.limit else ""

@@ -178,11 +178,12 @@ def main() -> None:
     parser.add_argument("--keep", help="write benchmarks/results/NAME.md and NAME.json")
     arguments = parser.parse_args()
 
+    asked = {"data": arguments.data, "minutes": arguments.minutes, "threads": arguments.threads}
     runs = []
     for seed in arguments.seeds:
         for row in arguments.rows:
             kept = folder_of(row, seed, arguments) / "time_to_accuracy.json"
-            runs.append(once(kept, partial(run, row, seed, arguments)))
+            runs.append(once(kept, asked, partial(run, row, seed, arguments)))
             print(json.dumps(runs[-1]), flush=True)
     data = " ".join(Path(each).name for each in arguments.data)
     machines = "; ".join(sorted({each["machine"] for each in runs}))
