@@ -39,8 +39,8 @@ class SmallImageResNet18(ResNet):
 
 def make_model(classes: int, side: int) -> nn.Module:
     """(batch, 3, side, side) → (batch, classes)."""
-    model: nn.Module = SmallImageResNet18(classes, side).to(memory_format=torch.channels_last)
-    return model
+    model: nn.Module = SmallImageResNet18(classes, side)
+    return model.to(memory_format=torch.channels_last)
 
 
 def make_optimizer(model: nn.Module) -> torch.optim.Optimizer:

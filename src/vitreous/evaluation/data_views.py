@@ -196,9 +196,7 @@ def _values(plan: Plan) -> tuple[dict[str, str], dict[str, str]]:
         "RandAugment": f"{draws}, {recipe.randaugment_set} set" if recipe.randaugment else "none",
         "normalised": normalised,
         "erasing": f"a rectangle of {100 * recipe.erasing:g} % of the images" if recipe.erasing else "none",
-        "mixing": f"{' or '.join(mixes)}, {100 * recipe.mix_probability:g} % of the batches"
-        if mixes
-        else "none",
+        "mixing": f"{' or '.join(mixes)}, {_batches_mixed(plan)}" if mixes else "none",
         "label smoothing": f"{recipe.label_smoothing:g}",
     }
     if recipe.progressive_size is not None:
@@ -218,6 +216,13 @@ def _values(plan: Plan) -> tuple[dict[str, str], dict[str, str]]:
 
 def _mixes(plan: Plan) -> tuple[tuple[str, float], ...]:
     return ("mixup", plan.recipe.mixup), ("cutmix", plan.recipe.cutmix)
+
+
+def _batches_mixed(plan: Plan) -> str:
+    share = plan.recipe.mix_probability
+    if share == "auto":
+        return "on half of the batches where the time allows ten passes and more"
+    return f"{100 * share:g} % of the batches"
 
 
 def _tokens(plan: Plan) -> str:

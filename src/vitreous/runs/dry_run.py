@@ -287,7 +287,7 @@ def _with_length(plan: Plan, steps: int) -> Plan:
     """A plan whose length is still open, with this one."""
     if plan.total_steps:
         return plan
-    recipe = automatic.choose_ema_decay(plan.recipe, steps, automatic.Reasons())
+    recipe = automatic.choose_by_length(plan.recipe, steps, plan.steps_per_epoch, automatic.Reasons())
     return dataclasses.replace(plan, total_steps=steps, recipe=recipe)
 
 

@@ -201,7 +201,8 @@ def make_augmentation(plan: Plan, world: World | None = None) -> Augmentation:
         erasing=recipe.erasing,
         mixup=recipe.mixup,
         cutmix=recipe.cutmix,
-        mix_probability=recipe.mix_probability,
+        # auto: the length is not known yet, and a step that is only measured needs no mixing
+        mix_probability=0.0 if recipe.mix_probability == "auto" else recipe.mix_probability,
         mix_steps=None if recipe.mix_epochs is None else recipe.mix_epochs * plan.steps_per_epoch,
         shard=_part_of_batches(plan, world),
     )
@@ -244,9 +245,8 @@ def make_val_batches(plan: Plan, data: ImageData, loading: Loading, world: World
 
 def _part_of_batches(plan: Plan, world: World | None) -> Shard:
     recipe = plan.recipe
-    return (world or World()).shard(
-        before=max(recipe.mixup, recipe.cutmix) > 0 and recipe.mix_probability > 0
-    )
+    # not by mix_probability, which may be known only after the first batches
+    return (world or World()).shard(before=max(recipe.mixup, recipe.cutmix) > 0)
 
 
 def _as_planned(plan: Plan, loading: Loading) -> Loading:

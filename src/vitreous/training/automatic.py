@@ -29,6 +29,7 @@ from vitreous.training.settings import TrainSettings
 from vitreous.training.time_budget import parse_time
 
 T = TypeVar("T")
+PASSES_TO_MIX = 10  # ours: with fewer, images that are mixed cost accuracy (docs/results.md)
 LONG_ENOUGH_CPU_S = 600.0  # torch.compile costs a minute on two cores and gains a seventh with AMX
 LONG_ENOUGH_GPU_S = 180.0
 
@@ -226,7 +227,7 @@ def choose_epochs(settings: TrainSettings, images: int, device: str, reasons: Re
 
 
 def choose_recipe(recipe: Recipe, config: VisionTransformer, data: ImageData, reasons: Reasons) -> Recipe:
-    """The recipe with its crop, padding and flip resolved (`ema_decay` needs the number of steps)."""
+    """The recipe with its crop, padding and flip resolved (mixing and `ema_decay` come with the length)."""
     largest = max(config.image.height, config.image.width)
     crop = reasons.choose(
         "recipe.crop",
@@ -252,8 +253,16 @@ def choose_recipe(recipe: Recipe, config: VisionTransformer, data: ImageData, re
     return choose_moments(recipe)
 
 
-def choose_ema_decay(recipe: Recipe, total_steps: int, reasons: Reasons) -> Recipe:
-    """The recipe with the averages' decay resolved."""
+def choose_by_length(recipe: Recipe, total_steps: int, steps_per_epoch: int, reasons: Reasons) -> Recipe:
+    """The recipe with what depends on the length of the run resolved: mixing, and the averages' decay."""
+    if max(recipe.mixup, recipe.cutmix) > 0:
+        passes = total_steps / steps_per_epoch
+        enough = passes >= PASSES_TO_MIX
+        why = f"{passes:.3g} passes over the images; mixing pays from {PASSES_TO_MIX} on"
+        mixed = reasons.choose(
+            "recipe.mix_probability", recipe.mix_probability, lambda: (0.5 if enough else 0.0, why)
+        )
+        recipe = dataclasses.replace(recipe, mix_probability=mixed)
     if not recipe.ema:
         return recipe
     window = max(1, total_steps // 20)

@@ -70,7 +70,7 @@ def decide(settings: TrainSettings, data: ImageData, processes: int = 1) -> Plan
     if settings.time is None:
         epochs = automatic.choose_epochs(settings, images, device, reasons)
         total_steps = epochs * steps_per_epoch
-        recipe = automatic.choose_ema_decay(recipe, total_steps, reasons)
+        recipe = automatic.choose_by_length(recipe, total_steps, steps_per_epoch, reasons)
     else:
         epochs, total_steps = 0, 0
     seconds = automatic.estimated_seconds(settings, counted.macs, epochs * images, device, machine)
@@ -183,7 +183,7 @@ def fit_into_time(
         f"{total_steps:,} steps fit into {settings.time}: a step takes {1e3 * step_s:.0f} ms, "
         f"a validation {validation_s:.1f} s, {time.perf_counter() - begun:.0f} s went into preparation"
     )
-    recipe = automatic.choose_ema_decay(plan.recipe, total_steps, reasons)
+    recipe = automatic.choose_by_length(plan.recipe, total_steps, plan.steps_per_epoch, reasons)
     if total_steps < plan.steps_per_epoch:
         logger.warning(
             "%s is only %.2f passes over the training images; give more --time or a smaller --model",

@@ -211,6 +211,7 @@ def plan_of_guide(plan: Plan) -> Plan:
         recipe=Recipe(
             optimizer="sgd",
             weight_decay=5e-4,
+            schedule="cosine",
             warmup=0.05,
             final_lr=0.0,
             clip_norm=0.0,
@@ -223,6 +224,7 @@ def plan_of_guide(plan: Plan) -> Plan:
             smallest_crop=recipe.smallest_crop,
             flip=recipe.flip,
             randaugment=0,
+            erasing=0.0,
             drop_path=0.0,
             ema=False,
         ),

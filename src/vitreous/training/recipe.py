@@ -41,7 +41,8 @@ class Recipe:
         label_smoothing: 0 to 1.
         mixup: alpha of mixup's Beta distribution, 0 for none.
         cutmix: alpha of cutmix's Beta distribution, 0 for none.
-        mix_probability: share of batches that are mixed (half by each where both are on).
+        mix_probability: share of batches that are mixed (half by each where both are on); `auto` is a half in
+            runs of ten passes over the images and more, and none in shorter ones.
         mix_epochs: epochs after which batches are mixed no longer; null for none.
         repeats: times that an image stands in its batch, augmented differently each time; an epoch keeps its
             number of samples, so it shows fewer different images.
@@ -67,7 +68,7 @@ class Recipe:
         ema_decay: decay per step; `auto` averages over about the last twentieth of the run.
     """
 
-    optimizer: str = "adamw"
+    optimizer: str = "muon"
     weight_decay: float = 0.05
     decay_tables: bool = False
     init: Literal["default", "mimetic"] = "default"
@@ -75,12 +76,12 @@ class Recipe:
     layer_decay: float = 1.0
     betas: tuple[float, float] | Literal["auto"] = "auto"
     momentum: float | Literal["auto"] = "auto"
-    muon_lr_scale: float = 1.0
-    schedule: Literal["cosine", "linear"] = "cosine"
+    muon_lr_scale: float = 2.5
+    schedule: Literal["cosine", "linear"] = "linear"
     warmup: float = 0.1
     warmup_epochs: float | None = None
     warmup_lr: float = 0.0
-    final_lr: float = 0.01
+    final_lr: float = 0.0
     min_lr: float | None = None
     cooldown_epochs: float = 0.0
     lr_moves: Literal["step", "epoch", "late_epoch"] = "step"
@@ -92,7 +93,7 @@ class Recipe:
     label_smoothing: float = 0.1
     mixup: float = 0.2
     cutmix: float = 1.0
-    mix_probability: float = 0.5
+    mix_probability: float | Literal["auto"] = "auto"
     mix_epochs: int | None = None
     repeats: int = 1
     balance: Literal["none", "weights", "sampler"] = "none"
@@ -104,10 +105,10 @@ class Recipe:
     randaugment_magnitude: int = 5
     randaugment_set: Literal["plain", "increasing"] = "plain"
     randaugment_std: float = 1.5
-    erasing: float = 0.0
+    erasing: float = 0.25
     mixed_depth: Literal["none", "one_turn", "drawn"] = "none"
     dropout: float = 0.0
     attention_dropout: float = 0.0
-    drop_path: float = 0.1
+    drop_path: float = 0.0
     ema: bool = True
     ema_decay: float | Literal["auto"] = "auto"

@@ -14,6 +14,7 @@ from vitreous.training.balance import describe_balance
 from vitreous.training.command import as_command
 from vitreous.training.environment import describe_environment
 from vitreous.training.plan import Plan
+from vitreous.training.recipe import Recipe
 from vitreous.training.settings import TrainSettings
 from vitreous.training.stopping import metric_of
 
@@ -35,11 +36,12 @@ def decisions(plan: Plan, counted: Cost) -> Iterator[str]:
         ("batch_size", f"{plan.batch_size}, {plan.steps_per_epoch} steps an epoch"),
         ("epochs", f"{plan.epochs:.4g}, {plan.total_steps:,} steps"),
         *([("recipe.init", recipe.init)] if recipe.init != "default" else []),
-        *([("recipe.optimizer", recipe.optimizer)] if recipe.optimizer != "adamw" else []),
+        *([("recipe.optimizer", recipe.optimizer)] if recipe.optimizer != Recipe.optimizer else []),
         *_progressive(plan),
         ("lr", f"{plan.lr:.2g}"),
         ("recipe.crop", f"{recipe.crop}" + (f", {recipe.padding} px" if recipe.crop == "pad" else "")),
         ("recipe.flip", "on" if recipe.flip else "off"),
+        *_mixing(recipe),
         *([("recipe.ema_decay", str(recipe.ema_decay))] if recipe.ema else []),
     ]
     distilling = plan.distilling
@@ -70,6 +72,12 @@ def _progressive(plan: Plan) -> list[tuple[str, str]]:
         if size is None
         else [("recipe.progressive_size", f"{size} px for {100 * share:.0f} % of the steps")]
     )
+
+
+def _mixing(recipe: Recipe) -> list[tuple[str, str]]:
+    """The row on mixup and cutmix, where their share of the batches was chosen."""
+    share = recipe.mix_probability
+    return [] if share == "auto" else [("recipe.mix_probability", f"{share:g}")]
 
 
 def describe_data(data: ImageData, plan: Plan) -> dict[str, Any]:

@@ -191,6 +191,7 @@ class Run:
                 world,
             )
             plan = dataclasses.replace(world.from_first(plan), device=plan.device)
+            augment = make_augmentation(plan, world)  # whether it mixes depends on the length
             if checkpoint is None and world.first:
                 warn_of_length(plan)
         if checkpoint is None and world.first:
