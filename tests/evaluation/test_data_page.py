@@ -18,7 +18,7 @@ from vitreous.evaluation.data_views import DataViews, look_as_model
 from vitreous.training.recipe import Recipe
 from vitreous.training.settings import TrainSettings
 
-PLAIN = Recipe(randaugment=0, mixup=0.0, cutmix=0.0, crop="none", flip=False)
+PLAIN = Recipe(randaugment=0, mixup=0.0, cutmix=0.0, crop="none", flip=False, erasing=0.0)
 
 
 @pytest.fixture(autouse=True)

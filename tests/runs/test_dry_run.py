@@ -46,7 +46,8 @@ def test_it_tells_size_time_memory_disk_and_schedule_and_leaves_no_run(tiny, tin
     assert len(planned.step_s) == 5 and planned.eta_s > 12 * min(planned.step_s) + planned.validation_s
     weights = 4 * counted.parameters
     assert (planned.memory.weights, planned.memory.gradients) == (weights, weights)
-    assert 2 * weights <= planned.memory.optimizer < 2.1 * weights + 1000, "two moments of AdamW"
+    moved_by_muon = 25_000  # bytes, more than this model has
+    assert weights <= planned.memory.optimizer < weights + moved_by_muon, "one moment of Muon, two of AdamW"
     assert planned.memory.average - weights < 100 and planned.memory.activations > 0
     assert planned.disk.checkpoints == 3 * planned.disk.checkpoint, "two are kept and one is being written"
     assert planned.rates[-1][1] < planned.rates[0][1] == pytest.approx(5e-3)

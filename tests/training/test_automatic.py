@@ -208,9 +208,24 @@ def test_writing_is_never_mirrored_and_small_images_are_padded_by_an_eighth():
 
 @pytest.mark.parametrize("steps", [1, 19, 20, 2000, 1_000_000])
 def test_the_average_covers_a_twentieth_of_the_run(steps):
-    decay = automatic.choose_ema_decay(Recipe(), steps, Reasons()).ema_decay
+    decay = automatic.choose_by_length(Recipe(), steps, 10, Reasons()).ema_decay
     assert 0 <= decay < 1
     assert 1 / (1 - decay) == pytest.approx(max(1, steps // 20), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "steps", "share"),
+    [
+        ({}, 99, 0.0),
+        ({}, 100, 0.5),
+        ({"mix_probability": 0.3}, 5, 0.3),
+        ({"mix_probability": 0.0}, 5000, 0.0),
+    ],
+)
+def test_images_are_mixed_where_they_are_seen_ten_times(changed, steps, share):
+    reasons = Reasons()
+    assert automatic.choose_by_length(Recipe(**changed), steps, 10, reasons).mix_probability == share
+    assert ("passes" in reasons.sentences["recipe.mix_probability"]) is not bool(changed)
 
 
 def test_given_values_are_kept_and_marked_as_given():

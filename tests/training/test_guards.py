@@ -93,7 +93,7 @@ def test_a_rate_that_overrides_the_scaling_of_the_recipe_is_told(digits: ImageDa
 
 def test_a_rate_for_another_optimizer_or_batch_is_told(digits: ImageData) -> None:
     (said,) = warned(digits, lr=0.1)
-    assert said == "lr 0.1 is 50 times what fits adamw at batch 100: 0.002 (2e-3 × √(100 / 64), at most 2e-3)"
+    assert said == "lr 0.1 is 50 times what fits muon at batch 100: 0.002 (2e-3 × √(100 / 64), at most 2e-3)"
     assert warned(digits, lr=0.1, recipe={"optimizer": "sgd"}) == []
 
 

@@ -64,8 +64,8 @@ def test_the_rate_is_a_function_of_the_step_alone():
     assert [alone.set(step) for step in (37, 3, 49, 3, 0)] == [in_order[step] for step in (37, 3, 49, 3, 0)]
 
 
-def test_adamw_by_default_is_torchs_with_its_own_moments():
-    optimizer = make_optimizer(build(config("eit_digits", image_size=8)), Recipe(), lr=1e-3)
+def test_adamw_is_torchs_with_its_own_moments():
+    optimizer = make_optimizer(build(config("eit_digits", image_size=8)), Recipe(optimizer="adamw"), lr=1e-3)
     assert type(optimizer) is torch.optim.AdamW
     assert {group["betas"] for group in optimizer.param_groups} == {(0.9, 0.999)}
     assert {group["fused"] for group in optimizer.param_groups} == {True}
@@ -121,12 +121,13 @@ def test_an_optimizer_without_a_rule_wants_its_rate():
         peak_lr("lamb", 128)
 
 
-def muon_step(lr: float, **changes: float) -> tuple[torch.nn.Module, dict[str, torch.Tensor]]:
+def muon_step(lr: float, muon_lr_scale: float = 1.0) -> tuple[torch.nn.Module, dict[str, torch.Tensor]]:
     """A model and how far each of its weights went in one step of Muon with random gradients."""
     torch.manual_seed(0)
     model = build(config("vit_small_image", image_size=8, depth=1, width=32, heads=2))
     before = {name: each.detach().clone() for name, each in model.named_parameters()}
-    optimizer = make_optimizer(model, Recipe(optimizer="muon", weight_decay=0.0, **changes), lr=lr)
+    recipe = Recipe(optimizer="muon", weight_decay=0.0, muon_lr_scale=muon_lr_scale)
+    optimizer = make_optimizer(model, recipe, lr=lr)
     Schedule(optimizer, total_steps=1, warmup=0.0, final_lr=1.0).set(0)
     for each in model.parameters():
         each.grad = torch.randn_like(each)

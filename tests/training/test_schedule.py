@@ -8,7 +8,7 @@ import torch
 from vitreous.training.recipe import Recipe
 from vitreous.training.schedule import make_schedule
 
-DEIT = Recipe(warmup_epochs=5, warmup_lr=1e-6, min_lr=1e-5, lr_moves="late_epoch")
+DEIT = Recipe(schedule="cosine", warmup_epochs=5, warmup_lr=1e-6, min_lr=1e-5, lr_moves="late_epoch")
 
 
 def rates(recipe: Recipe, epochs: int, steps_per_epoch: int = 2, peak: float = 1e-3) -> list[float]:
@@ -37,7 +37,9 @@ def test_timms_loop_is_the_same_one_epoch_earlier():
 
 
 def test_cool_down_keeps_the_last_rate():
-    recipe = Recipe(warmup_epochs=10, warmup_lr=1e-5, min_lr=1e-5, cooldown_epochs=10, lr_moves="epoch")
+    recipe = Recipe(
+        schedule="cosine", warmup_epochs=10, warmup_lr=1e-5, min_lr=1e-5, cooldown_epochs=10, lr_moves="epoch"
+    )
     found = rates(recipe, 310, steps_per_epoch=1)
     assert found[300:] == [1e-5] * 10
     assert found[299] > 1e-5 and found[299] == pytest.approx(deit(299), rel=1e-9)
