@@ -15,7 +15,7 @@ from vitreous.training import automatic, choose_model
 from vitreous.training.automatic import Reasons
 from vitreous.training.machine import Machine, look_at_machine
 from vitreous.training.recipe import Recipe
-from vitreous.training.settings import TrainSettings
+from vitreous.training.settings import Guidance, TrainSettings
 
 AMX = Machine(cpu_bfloat16="amx", cpu_compiler=True, threads=2)
 AVX = Machine(cpu_bfloat16="avx512", cpu_compiler=True, threads=2)
@@ -105,6 +105,11 @@ def test_the_model_and_its_image_size_follow_the_images(size, device, model, pix
     chosen = choose_model.choose_model(settings(), data(*size), device, reasons)
     assert (chosen.name, (chosen.image.height, chosen.image.width)) == (model, pixels)
     assert str(size[0]) in reasons.sentences["model"]
+
+
+def test_a_guide_gets_a_model_with_three_layers_to_lead():
+    guided = settings(guidance=Guidance(teacher="cnn"))
+    assert choose_model.choose_model(guided, data(32, 32), "cpu", Reasons()).name == "eit_small_image"
 
 
 def test_channels_and_classes_follow_the_data():

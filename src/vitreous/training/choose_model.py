@@ -2,7 +2,7 @@
 
     up to 16 px   eit_digits
     up to 24 px   eit_small_image
-    up to 96 px   hybrid_1m
+    up to 96 px   hybrid_1m; eit_small_image where a guide leads three layers
     beyond        eit_mini on a GPU, hybrid_1m at 64 px on a CPU
 
 A model that is given as a value is never changed: where it does not fit the data, that is said. Ours.
@@ -64,6 +64,8 @@ def choose_model(
             return "eit_digits", f"{why}: made for 8 to 16 px"
         if pixels < FEWEST_PIXELS_OF_HYBRIDS:
             return "eit_small_image", f"{why}: takes small images as they are"
+        if pixels <= 96 and settings.guidance.teacher is not None:
+            return "eit_small_image", f"{why}, and a guide leads three layers"
         if pixels <= 96:
             return "hybrid_1m", f"{why}: learns small images fastest of what we measured"
         if device == "cpu" and asked_size is None:
