@@ -23,10 +23,11 @@ from torch import Tensor, nn
 
 from vitreous.data.batches import make_batches
 from vitreous.data.crop import shifted
-from vitreous.data.images import open_images
+from vitreous.data.images import ImageSplit, open_images
 from vitreous.data.loading import Loading
 from vitreous.data.statistics import fit_preprocessing
 from vitreous.data.streams import stream_seed
+from vitreous.errors import DataError
 from vitreous.training.allocator import memory_kept
 from vitreous.training.machine import look_at_machine
 from vitreous.training.time_budget import parse_time
@@ -41,6 +42,14 @@ def schedule(share: float, warmup: float, shape: str) -> float:
         return share / warmup
     rest = min(1.0, (share - warmup) / (1 - warmup))
     return 1 - rest if shape == "linear" else (1 + math.cos(math.pi * rest)) / 2
+
+
+def open_test_images(test: list[str], classes: tuple[str, ...], loading: Loading) -> ImageSplit:
+    """The images that are read once; some data sets call them validation."""
+    try:
+        return open_images(test, loading=loading, classes=classes, need=("test",)).splits["test"]
+    except DataError:
+        return open_images(test, loading=loading, classes=classes, need=("val",)).splits["val"]
 
 
 def multiplications(model: nn.Module, side: int) -> int:
@@ -125,11 +134,8 @@ def main() -> None:
                 print(f"step {step}  loss {loss.item():.3f}  {100 * share:.0f} % of the time", flush=True)
         trained_s = time.perf_counter() - begun
 
-        tested = open_images(arguments.test, loading=loading, classes=data.classes)
-        kept_for_last = next(tested.splits[name] for name in ("test", "val") if name in tested.splits)
-        test_batches = make_batches(
-            kept_for_last, preprocessing, batch_size=500, loading=loading, train=False
-        )
+        tested = open_test_images(arguments.test, data.classes, loading)
+        test_batches = make_batches(tested, preprocessing, batch_size=500, loading=loading, train=False)
         found = validate(model, test_batches.all(), preprocessing, precision=precision)
     record = {
         "test_top1": found["top1"],
