@@ -53,7 +53,7 @@ class MapSimilarity:
         images_apart: JSD and TV cost a logarithm an entry and pair, so they see the first images only.
     """
 
-    def __init__(self, layers: Sequence[str], images_apart: int = 64) -> None:
+    def __init__(self, layers: Sequence[str], images_apart: int = 32) -> None:
         self.layers = tuple(layers)
         self.most_apart = images_apart
         self.images = self.apart = 0

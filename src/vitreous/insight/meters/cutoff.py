@@ -1,5 +1,8 @@
 """Accuracy with the image's high or low frequencies taken away."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -26,22 +29,16 @@ class CutOff(Meter):
             return Finding({}, "An untrained model answers by chance.")
         if setting.labels is None:
             return Finding({}, "The data's classes are not the model's, so there is no accuracy.")
-        sums = {
-            "plain": 0.0,
-            **{f"low {each:g}": 0.0 for each in CUTOFFS},
-            **{f"high {each:g}": 0.0 for each in CUTOFFS},
-        }
+        changes: dict[str, Callable[[Tensor], Tensor]] = {"plain": lambda images: images}
+        for each in CUTOFFS:
+            changes[f"low {each:g}"] = partial(low_pass, cutoff=each)
+            changes[f"high {each:g}"] = partial(high_pass, cutoff=each)
+        sums = dict.fromkeys(changes, 0.0)
         images, classes = 0, 0
         with torch.no_grad():
             for batch, labels in setting.batches(IMAGES):
-                shown: dict[str, Tensor] = {"plain": batch}
-                for each in CUTOFFS:
-                    shown |= {
-                        f"low {each:g}": low_pass(batch, each),
-                        f"high {each:g}": high_pass(batch, each),
-                    }
-                for name, one in shown.items():
-                    logits = setting.model(one)
+                for name, change in changes.items():  # one at a time: an image has ten shapes here
+                    logits = setting.model(change(batch))
                     sums[name] += float((logits.argmax(dim=1) == labels).sum())
                 images, classes = images + len(batch), logits.shape[1]
         right = {name: each / images for name, each in sums.items()}

@@ -16,7 +16,7 @@ HOW = (
     "value near 1 is often one common offset; a centred value near 1 means that patches have become "
     "one. Effective rank counts the directions that an image's tokens span."
 )
-RANKED = 128
+RANKED = 64
 
 
 class Tokens(Meter):
