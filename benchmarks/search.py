@@ -1,0 +1,166 @@
+"""Does the search beat what needs no search? Test accuracy at equal MACs, over several seeds.
+
+For each space `vitreous search` runs once with seed 0. Then its winner, the best of a random search of as
+many candidates, the hand-made PSViT preset, a plain DeiT and an EIT, each as wide as the budget allows, are
+trained from scratch with every seed, alike, on the same split. Test images are read once, at the end, by
+`evaluate`. The goal: the winner 1 point above the best of the others, and 3 above the plain DeiT.
+
+    python benchmarks/search.py --data train.parquet --test test.parquet --budget macs=30M \\
+        --spaces psvit_2d_small_image_12 wide_small_image --time 1h --epochs 30 --seeds 0 1 2 --keep NAME
+
+Whatever is finished in --out is not done again, so a long comparison may be run in pieces.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from kept import keep, once
+from machine import describe_machine
+
+import vitreous as vt
+from vitreous.models.vision_transformer import VisionTransformer
+from vitreous.searching.budget import Budget, parse_budget
+from vitreous.searching.space import Space
+
+HAND_MADE = "psvit_2d_small_image_12"
+
+
+def widest(make: Callable[[int], VisionTransformer], budget: Budget, what: str) -> VisionTransformer:
+    """The widest of a family within the budget."""
+    found = None
+    for width in range(8, 1025, 8):
+        try:
+            config = make(width)
+            counted = vt.cost(config)
+        except vt.ConfigError:
+            continue
+        if budget.allows(counted.macs, counted.parameters):
+            found = config
+    if found is None:
+        raise vt.ConfigError(f"no {what} is within {budget}")
+    return found
+
+
+def without_search(space: Space, budget: Budget) -> Iterator[tuple[str, VisionTransformer]]:
+    """The models that nobody searched for, for the images of a space."""
+    image, classes = space.config.image, space.config.head.classes
+    given = {"image_size": (image.height, image.width), "classes": classes, "channels": image.channels}
+    yield "hand-made PSViT", vt.config(HAND_MADE, **given)  # type: ignore[arg-type]
+
+    def deit(width: int) -> VisionTransformer:
+        heads = max(1, width // 32)
+        return vt.config("deit_tiny", patch=4, width=width, heads=heads, **given)  # type: ignore[arg-type]
+
+    def eit(width: int) -> VisionTransformer:
+        return vt.config("eit_small_image", width=width, **given)  # type: ignore[arg-type]
+
+    yield "plain DeiT", widest(deit, budget, "DeiT")
+    yield "EIT", widest(eit, budget, "EIT")
+
+
+def searched(name: str, arguments: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
+    """One search, or what it found when it was last run."""
+    out = Path(arguments.out) / f"search-{Path(name).stem}"
+
+    def run() -> dict[str, Any]:
+        started = time.perf_counter()
+        how: dict[str, Any] = {"time": arguments.time} if arguments.time else json.loads(arguments.search)
+        vt.search(
+            arguments.data, name, arguments.budget, out, compare=True, winners=1, device=arguments.device,
+            correlate=arguments.correlate, seed=0, **how,
+        )  # fmt: skip
+        report = json.loads((out / "report.json").read_text())
+        return {"wall_s": time.perf_counter() - started, "report": report}
+
+    return out, once(Path(arguments.out) / f"search-{Path(name).stem}.json", run)
+
+
+def trained(
+    what: str, config: VisionTransformer, seed: int, split: Path, arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """One model trained with one seed and scored on the test images."""
+    out = Path(arguments.out) / f"{what.replace(' ', '-')}-{seed}"
+
+    def run() -> dict[str, Any]:
+        result = vt.train(
+            arguments.data, config, out, epochs=arguments.epochs, seed=seed, device=arguments.device,
+            loading={"split_file": str(split)},
+        )  # fmt: skip
+        scored = vt.evaluate(result.run_dir, data=arguments.test, split=arguments.test_split)
+        top1 = next(value for name, value in scored.metrics.items() if name.endswith("/top1"))
+        counted = vt.cost(config)
+        return {
+            "what": what, "seed": seed, "test_top1": top1, "val_top1": result.metrics["val/top1"],
+            "macs": counted.macs, "parameters": counted.parameters,
+        }  # fmt: skip
+
+    return once(out.with_suffix(".json"), run)
+
+
+def table(runs: list[dict[str, Any]]) -> str:
+    """Mean ± standard deviation of each model, the best first."""
+    by_model: dict[str, list[dict[str, Any]]] = {}
+    for run in runs:
+        by_model.setdefault(run["what"], []).append(run)
+    lines = ["| model | test top-1 (%) | seeds | million MACs | parameters |", "|---|---|---|---|---|"]
+    for what, mine in sorted(
+        by_model.items(), key=lambda it: -statistics.mean(r["test_top1"] for r in it[1])
+    ):
+        values = [100 * run["test_top1"] for run in mine]
+        sd = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+        lines.append(
+            f"| {what} | {statistics.mean(values):.2f}{sd} | {len(mine)} | {mine[0]['macs'] / 1e6:.1f} "
+            f"| {mine[0]['parameters']:,} |"
+        )
+    return "\n".join(lines)
+
+
+def main(words: list[str] | None = None) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--test", required=True)
+    parser.add_argument("--test-split", default=None)
+    parser.add_argument("--budget", default="macs=30M")
+    parser.add_argument("--spaces", nargs="+", default=[HAND_MADE, "wide_small_image"])
+    parser.add_argument("--time", default=None, help="of one search")
+    parser.add_argument("--search", default="{}", help="settings of the search as JSON, without --time")
+    parser.add_argument("--correlate", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--out", default="runs/search-benchmark")
+    parser.add_argument("--keep")
+    arguments = parser.parse_args(words)
+    budget, runs, searches = parse_budget(arguments.budget), [], {}
+    for name in arguments.spaces:
+        folder, found = searched(name, arguments)
+        searches[Path(name).stem] = found
+        space = Space.from_json(json.loads((folder / "space.json").read_text()))
+        models = []
+        for each in found["report"]["retrained"]:
+            if each["what"] in ("winner 1", "random search"):
+                genome = tuple(each["candidate"]["genome"])
+                models.append((f"{each['what']} of {Path(name).stem}", space.resolve(genome)))
+        if name == arguments.spaces[0]:
+            models += list(without_search(space, budget))
+        for what, config in models:
+            runs += [trained(what, config, seed, folder / "split.csv", arguments) for seed in arguments.seeds]
+    text = f"{__doc__}\n{describe_machine()}\n\n{table(runs)}\n\n" + "\n\n".join(
+        f"`{name}`: {found['report']['verdict']} Search: {found['wall_s']:,.0f} s, "
+        f"{found['report']['looked_at']} candidates." for name, found in searches.items()
+    )  # fmt: skip
+    record = {"settings": vars(arguments), "runs": runs, "searches": searches}
+    print(text)
+    if arguments.keep:
+        print(keep(arguments.keep, text + "\n", record))
+    print(json.dumps(record))
+    return record
+
+
+if __name__ == "__main__":
+    main()
