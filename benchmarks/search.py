@@ -77,7 +77,9 @@ def searched(name: str, arguments: argparse.Namespace) -> tuple[Path, dict[str, 
         report = json.loads((out / "report.json").read_text())
         return {"wall_s": time.perf_counter() - started, "report": report}
 
-    return out, once(Path(arguments.out) / f"search-{Path(name).stem}.json", run)
+    kept = ("data", "budget", "time", "search", "correlate")
+    asked = {"space": name} | {each: getattr(arguments, each) for each in kept}
+    return out, once(Path(arguments.out) / f"search-{Path(name).stem}.json", asked, run)
 
 
 def trained(
@@ -99,7 +101,8 @@ def trained(
             "macs": counted.macs, "parameters": counted.parameters,
         }  # fmt: skip
 
-    return once(out.with_suffix(".json"), run)
+    asked = {each: getattr(arguments, each) for each in ("data", "test", "test_split", "epochs")}
+    return once(out.with_suffix(".json"), asked | {"model": repr(config)}, run)
 
 
 def table(runs: list[dict[str, Any]]) -> str:
