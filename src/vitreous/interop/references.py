@@ -6,6 +6,11 @@ from vitreous.models.catalog import CATALOG
 
 BY_ARXIV = {
     "2004.11886": ("Wu et al.", "Lite Transformer with Long-Short Range Attention", "ICLR 2020"),
+    "2010.11929": (
+        "Dosovitskiy et al.",
+        "An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale",
+        "ICLR 2021",
+    ),
     "2012.12877": (
         "Touvron et al.",
         "Training data-efficient image transformers & distillation through attention",
@@ -29,6 +34,7 @@ BY_ARXIV = {
         "Do You Even Need Attention? A Stack of Feed-Forward Layers Does Surprisingly Well on ImageNet",
         "2021",
     ),
+    "2106.14881": ("Xiao et al.", "Early Convolutions Help Transformers See Better", "NeurIPS 2021"),
     "2108.03428": (
         "Chen et al.",
         "PSViT: Better Vision Transformer via Token Pooling and Attention Sharing",

@@ -86,6 +86,5 @@ def hybrid(
     )
 
 
-ENTRIES = {
-    f"hybrid_{size}": Entry(hybrid, numbers, 32, OURS, "Hybrid (ours)") for size, numbers in SIZES.items()
-}
+AFTER = "hybrids arXiv 2010.11929, early convolutions arXiv 2106.14881, recursion arXiv 2111.05297"
+ENTRIES = {f"hybrid_{size}": Entry(hybrid, numbers, 32, OURS, AFTER) for size, numbers in SIZES.items()}
