@@ -15,7 +15,7 @@ from vitreous.parts import (
     Mix,
     PatchStem,
 )
-from vitreous.parts.description import Description
+from vitreous.parts.description import Description, Undecided
 
 EXAMPLES = [
     Attention(3),
@@ -98,4 +98,5 @@ def test_every_description_is_in_the_tuple() -> None:
         return set().union(*map(leaves, below)) if below else {kind}
 
     ours = {kind for kind in leaves(Description) if kind.__module__.startswith("vitreous.parts.")}
+    ours.discard(Undecided)  # a leaf only where nobody has imported what is searched
     assert ours == set(DESCRIPTIONS)
