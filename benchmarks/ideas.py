@@ -23,7 +23,6 @@ benchmarks/results/NAME.md and NAME.json.
 
 import argparse
 import json
-import math
 import statistics
 from dataclasses import replace
 from functools import partial
@@ -32,10 +31,10 @@ from typing import Any
 
 from kept import keep, once
 from machine import describe_machine
-from scipy.stats import t as student
 from small_data import score, spread
 
 import vitreous as vt
+from vitreous.insight.paired import paired
 from vitreous.models import to_json
 from vitreous.models.deit import deit
 from vitreous.models.eit import attention_channels
@@ -129,13 +128,16 @@ def train_once(idea: str, seed: int, arguments: argparse.Namespace) -> dict[str,
 
 def difference(mine: list[dict[str, Any]], base: list[dict[str, Any]]) -> str:
     """Mean difference to the host over equal seeds, in points, with its 95 % interval."""
-    of_base = {run["seed"]: run["test_top1"] for run in base}
-    gaps = [100 * (run["test_top1"] - of_base[run["seed"]]) for run in mine if run["seed"] in of_base]
-    mean = statistics.mean(gaps)
-    if len(gaps) < 2:
-        return f"{mean:+.2f}"
-    half = float(student.ppf(0.975, len(gaps) - 1)) * statistics.stdev(gaps) / math.sqrt(len(gaps))
-    return f"{mean:+.2f} ({mean - half:+.2f} to {mean + half:+.2f})"
+    found = paired(_by_seed(base), _by_seed(mine))
+    assert found is not None, "a row shares no seed with the host"
+    if found.low is None or found.high is None:
+        return f"{found.mean:+.2f}"
+    return f"{found.mean:+.2f} ({found.low:+.2f} to {found.high:+.2f})"
+
+
+def _by_seed(runs: list[dict[str, Any]]) -> dict[int, float]:
+    """Test accuracy in percent."""
+    return {run["seed"]: 100 * run["test_top1"] for run in runs}
 
 
 def table(runs: list[dict[str, Any]]) -> str:

@@ -6,21 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from tests.searching.spaces import tiny_psvit
+from tests.training.conftest import one_thread
 from vitreous.searching.search import SearchResult, search
 
-
-@pytest.fixture(autouse=True)
-def one_thread(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Small sums are fastest on one thread; caches and runs go to a temporary folder."""
-    monkeypatch.setenv("VITREOUS_HOME", str(tmp_path_factory.getbasetemp() / "vitreous-home"))
-    monkeypatch.setenv("VITREOUS_RUNS", str(tmp_path_factory.mktemp("runs")))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+__all__ = ["one_thread"]
 
 
 @pytest.fixture
