@@ -160,6 +160,9 @@ def test_the_error_that_began_it_is_told_with_its_exit_code():
     killed = _first_error({0: lost, 1: Failure(-9, "Signal 9 (SIGKILL) received", timestamp=2)}, 2)
     assert isinstance(killed, LostProcessError)
     assert "process 1 of 2 was ended by SIGKILL; it may have run out of memory" in str(killed)
+    ended = Failure(75, {"message": "StoppedError: stopped by SIGTERM"}, timestamp=1)
+    killed = _first_error({0: ended, 1: Failure(-9, "Signal 9 (SIGKILL) received", timestamp=1)}, 2)
+    assert "process 1 of 2 was ended by SIGKILL" in str(killed)
     stopped = Failure(130, {"message": "StoppedError: stopped at step 3"})
     assert (type(_first_error({0: stopped}, 1)), _first_error({0: stopped}, 1).exit_code) == (
         StoppedError,

@@ -75,11 +75,12 @@ def train_in_processes(settings: TrainSettings) -> TrainResult:
 
 
 def _first_error(failures: dict[int, Any], number: int) -> VitreousError:
-    """The error that began it: a kill or an error of one's own before those who only lost the others."""
+    """The error that began it: a kill or an error of one's own before what followed from it."""
+    followers = (LostProcessError.__name__, StoppedError.__name__)
 
     def order(rank: int) -> tuple[bool, int, int]:
-        lost = _message(failures[rank]).startswith(LostProcessError.__name__)
-        return lost, failures[rank].timestamp, rank
+        followed = _message(failures[rank]).startswith(followers)
+        return followed, failures[rank].timestamp, rank
 
     rank = min(failures, key=order)
     failure = failures[rank]
