@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from kept import keep, once
+from kept import in_pieces, keep
 from machine import describe_machine
 from small_data import spread
 from torch import Tensor, nn
@@ -296,13 +296,8 @@ def main() -> None:
         "lr": arguments.lr,
         "width": arguments.width,
     }
-    runs = []
-    for seed in arguments.seeds:
-        for variant in arguments.variants:
-            kept = Path(arguments.out) / f"{variant}-{seed}.found.json"
-            runs.append(once(kept, asked, partial(train_once, variant, seed, arguments)))
-            brief = {key: value for key, value in runs[-1].items() if not isinstance(value, list)}
-            print(json.dumps(brief), flush=True)
+    measure = partial(train_once, arguments=arguments)
+    runs = in_pieces(arguments.variants, arguments.seeds, arguments.out, asked, measure)
 
     names = " ".join(Path(each).name for each in arguments.data)
     text = (

@@ -29,7 +29,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kept import keep, once
+from kept import in_pieces, keep
 from machine import describe_machine
 from small_data import score, spread
 
@@ -182,12 +182,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     asked = {"data": arguments.data, "epochs": arguments.epochs, "limit": arguments.limit, "lr": arguments.lr}
-    runs = []
-    for seed in arguments.seeds:
-        for idea in arguments.ideas:
-            kept = Path(arguments.out) / f"{idea.replace(' ', '_')}-{seed}.found.json"
-            runs.append(once(kept, asked, partial(train_once, idea, seed, arguments)))
-            print(json.dumps(runs[-1]), flush=True)
+    measure = partial(train_once, arguments=arguments)
+    runs = in_pieces(arguments.ideas, arguments.seeds, arguments.out, asked, measure)
     names = " ".join(Path(each).name for each in arguments.data)
     size = f", {arguments.limit:,} images" if arguments.limit else ""
     text = (

@@ -6,7 +6,8 @@ again.
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,26 @@ def keep(name: str, text: str, record: dict[str, Any]) -> Path:
     kept.with_suffix(".md").write_text(text)
     kept.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
     return kept
+
+
+def kept_before(name: str | None, same: dict[str, Any]) -> list[dict[str, Any]]:
+    """The runs that `results/NAME.json` holds already; seeds of one table may be measured on several days.
+
+    Args:
+        name: of the result; none is kept for None.
+        same: keys of the record that have to agree.
+
+    Raises:
+        SystemExit: the result is about something else.
+    """
+    file = Path(__file__).parent / "results" / f"{name}.json"
+    if name is None or not file.exists():
+        return []
+    record = json.loads(file.read_text())
+    kept = {key: record.get(key) for key in same}
+    if kept != same:
+        sys.exit(f"{file} holds {kept} and this asks for {same}; another --keep works")
+    return list(record["runs"])
 
 
 def once(file: Path, asked: dict[str, Any], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -40,4 +61,22 @@ def once(file: Path, asked: dict[str, Any], measure: Callable[[], dict[str, Any]
     found = measure()
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"asked": asked, "found": found}, indent=1) + "\n")
+    return found
+
+
+def in_pieces(
+    rows: Sequence[str],
+    seeds: Sequence[int],
+    folder: str,
+    asked: dict[str, Any],
+    measure: Callable[[str, int], dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """What `measure` finds for every row with every seed, kept in FOLDER/ROW-SEED.found.json and printed."""
+    found = []
+    for seed in seeds:
+        for row in rows:
+            file = Path(folder) / f"{row.replace(' ', '_')}-{seed}.found.json"
+            found.append(once(file, asked, partial(measure, row, seed)))
+            brief = {key: value for key, value in found[-1].items() if not isinstance(value, list)}
+            print(json.dumps(brief), flush=True)
     return found

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from ideas import difference
-from kept import keep, once
+from kept import in_pieces, keep
 from machine import describe_machine
 from small_data import score, spread
 
@@ -109,12 +109,8 @@ def main() -> None:
         "epochs": arguments.epochs,
         "limit": arguments.limit,
     }
-    runs = []
-    for seed in arguments.seeds:
-        for option in arguments.options:
-            kept = folder_of(option, seed, arguments).with_suffix(".found.json")
-            runs.append(once(kept, asked, partial(train_once, option, seed, arguments)))
-            print(json.dumps(runs[-1]), flush=True)
+    measure = partial(train_once, arguments=arguments)
+    runs = in_pieces(arguments.options, arguments.seeds, arguments.out, asked, measure)
     names = " ".join(Path(each).name for each in arguments.data)
     size = f", {arguments.limit:,} images" if arguments.limit else ""
     text = (

@@ -21,8 +21,8 @@ run that takes longer than its minutes all the same is marked with `!`.
         --minutes 30 --threads 2 --seeds 0 1 2
 
 Runs are kept in --out: what is finished is not run again, and an interrupted vitreous run goes on, so seeds
-and rows can be run in pieces (--rows, --seeds) and the table made of all of them at the end by the whole
-command. The last line is one JSON object; --keep NAME writes both to benchmarks/results/.
+and rows can be run in pieces (--rows, --seeds). The last line is one JSON object; --keep NAME writes both to
+benchmarks/results/, with the runs that NAME.json holds already, so that a table may grow over days.
 """
 
 import argparse
@@ -37,7 +37,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kept import keep, once
+from kept import keep, kept_before, once
 
 HERE = Path(__file__).parent
 SPEEDRUN = HERE.parent / "examples" / "speedrun.yaml"
@@ -179,19 +179,21 @@ def main() -> None:
     arguments = parser.parse_args()
 
     asked = {"data": arguments.data, "minutes": arguments.minutes, "threads": arguments.threads}
-    runs = []
+    data = " ".join(Path(each).name for each in arguments.data)
+    same = asked | {"data": data}
+    runs = kept_before(arguments.keep, same)
+    there = {(each["row"], each["seed"]) for each in runs}
     for seed in arguments.seeds:
-        for row in arguments.rows:
+        for row in (each for each in arguments.rows if (each, seed) not in there):
             kept = folder_of(row, seed, arguments) / "time_to_accuracy.json"
             runs.append(once(kept, asked, partial(run, row, seed, arguments)))
             print(json.dumps(runs[-1]), flush=True)
-    data = " ".join(Path(each).name for each in arguments.data)
     machines = "; ".join(sorted({each["machine"] for each in runs}))
     text = (
         f"{data}, {arguments.minutes:g} minutes, {arguments.threads} threads; {machines}.\n\n{table(runs)}\n"
     )
     print(text)
-    record = {"data": data, "minutes": arguments.minutes, "threads": arguments.threads, "runs": runs}
+    record = same | {"runs": runs}
     if arguments.keep:
         keep(arguments.keep, text, record)
     print(json.dumps(record))
