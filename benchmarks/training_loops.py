@@ -1,7 +1,7 @@
 """Images per second of whole training loops on the same model, data and augmentation, in one process.
 
-    ours       `vitreous train` as `auto` runs it: resident uint8 images, augmentation of whole batches,
-               bfloat16 where the processor has it, kernels by rule
+    ours       `vitreous train` as `auto` runs half an hour (--time): resident uint8 images, augmentation of
+               whole batches, bfloat16 where the processor has it, kernels by rule, compiled where that pays
     timm       in the style of timm's `train.py` on a CPU: its loader and prefetcher with worker processes,
                transforms image by image, Mixup, AdamW and average of the weights, float32
     authors    in the style of DeiT's `engine.py`, which EIT, SReT and LaPE train with: torch's DataLoader
@@ -28,6 +28,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -200,7 +201,8 @@ def measure(model: str, arguments: argparse.Namespace) -> dict[str, Any]:
         loading=loading,
     )
     data = open_images(settings.data, loading=loading, seed=0)
-    plan = decide(settings, data)
+    compiled = decide(replace(settings, time=arguments.time), data).compiled
+    plan = decide(replace(settings, compile=compiled), data)
     split = data.splits["train"]
     pixels = np.stack([np.asarray(split.image(index)) for index in range(len(split))])
     loops = {
@@ -217,7 +219,13 @@ def measure(model: str, arguments: argparse.Namespace) -> dict[str, Any]:
             begun = time.perf_counter()
             steps(arguments.steps)
             rates[name].append(arguments.steps * plan.batch_size / (time.perf_counter() - begun))
-    return {"model": plan.config.name, "precision": plan.precision, "batch": plan.batch_size, "img_s": rates}
+    return {
+        "model": plan.config.name,
+        "precision": plan.precision,
+        "compiled": plan.compiled,
+        "batch": plan.batch_size,
+        "img_s": rates,
+    }
 
 
 def row(found: dict[str, Any]) -> str:
@@ -228,7 +236,10 @@ def row(found: dict[str, Any]) -> str:
         ratios = [mine / theirs for mine, theirs in zip(rates["ours"], rates[name], strict=True)]
         quarters = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else [ratios[0]] * 3
         cells.append(f"**{quarters[1]:.2f} ×** ({quarters[0]:.2f} to {quarters[2]:.2f})")
-    return f"| `{found['model']}`, {found['precision']}, batch {found['batch']} | {' | '.join(cells)} |"
+    compiled = ", compiled" if found["compiled"] else ""
+    return (
+        f"| `{found['model']}`, {found['precision']}{compiled}, batch {found['batch']} | {' | '.join(cells)} |"
+    )
 
 
 def main() -> None:
@@ -241,6 +252,7 @@ def main() -> None:
     )
     parser.add_argument("--images", type=int, default=10_000, help="how many of them are used")
     parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--time", default="30m", help="length of the run that `auto` decides for")
     parser.add_argument("--steps", type=int, default=20, help="in a round")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--workers", type=int, default=2, help="worker processes of the other loops")
