@@ -236,10 +236,8 @@ def row(found: dict[str, Any]) -> str:
         ratios = [mine / theirs for mine, theirs in zip(rates["ours"], rates[name], strict=True)]
         quarters = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else [ratios[0]] * 3
         cells.append(f"**{quarters[1]:.2f} ×** ({quarters[0]:.2f} to {quarters[2]:.2f})")
-    compiled = ", compiled" if found["compiled"] else ""
-    return (
-        f"| `{found['model']}`, {found['precision']}{compiled}, batch {found['batch']} | {' | '.join(cells)} |"
-    )
+    how = f"{found['precision']}{', compiled' if found['compiled'] else ''}, batch {found['batch']}"
+    return f"| `{found['model']}`, {how} | {' | '.join(cells)} |"
 
 
 def main() -> None:

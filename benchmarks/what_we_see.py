@@ -91,7 +91,7 @@ def rise(curve: list[float]) -> float:
 
 
 def turns_fall(of: Of, model: str) -> float:
-    """Change of the first turn less that of the last trained one, relative to the tokens; mean over layers."""
+    """Relative change of the first turn less that of the last trained one; mean over layers."""
     changes = of(model)["turns"]["change"].values()
     return mean([each[0] - each[len(each) - BEYOND - 1] for each in changes])
 
@@ -249,9 +249,8 @@ def runs_table(runs: list[dict[str, Any]]) -> str:
     for model in dict.fromkeys(run["model"] for run in runs):
         mine = [run for run in runs if run["model"] == model]
         accuracy = spread([run["test_top1"] for run in mine], 2, 100)
-        lines.append(
-            f"| `{model}` | {mine[0]['parameters']:,} | {mine[0]['macs'] / 1e6:.1f} | {accuracy} ({len(mine)}) |"
-        )
+        size = f"{mine[0]['parameters']:,} | {mine[0]['macs'] / 1e6:.1f}"
+        lines.append(f"| `{model}` | {size} | {accuracy} ({len(mine)}) |")
     return "\n".join(lines)
 
 

@@ -25,6 +25,7 @@ from vitreous.errors import ConfigError
 from vitreous.parts.macs import Macs
 from vitreous.parts.part import Stem
 from vitreous.parts.stem import flatten
+from vitreous.parts.strided_conv import StridedConv2d
 from vitreous.parts.tokens import ImageShape, Tokens, TokenShape
 
 
@@ -111,7 +112,7 @@ class Convolved(nn.Module):
 
     def __init__(self, before: int, after: int, halve: str = "") -> None:
         super().__init__()
-        self.conv = nn.Conv2d(before, after, 3, 2 if halve == "stride" else 1, padding=1, bias=False)
+        self.conv = StridedConv2d(before, after, 3, 2 if halve == "stride" else 1, padding=1, bias=False)
         self.pool = nn.MaxPool2d(2, ceil_mode=True) if halve == "pool" else nn.Identity()
         self.norm = nn.BatchNorm2d(after)
         self.activation = nn.ReLU(inplace=True)

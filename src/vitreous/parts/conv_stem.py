@@ -19,6 +19,7 @@ from vitreous.errors import ConfigError
 from vitreous.parts.macs import Macs
 from vitreous.parts.part import Stem
 from vitreous.parts.stem import flatten
+from vitreous.parts.strided_conv import StridedConv2d
 from vitreous.parts.tokens import ImageShape, Tokens, TokenShape
 
 
@@ -64,7 +65,7 @@ class ConvStemModule(nn.Module):
         super().__init__()
         before = (channels, *described.widths)
         pairs = zip(before, described.widths, strict=False)
-        self.convs = nn.ModuleList(nn.Conv2d(old, new, 3, stride=2, padding=1) for old, new in pairs)
+        self.convs = nn.ModuleList(StridedConv2d(old, new, 3, stride=2, padding=1) for old, new in pairs)
         self.norms = nn.ModuleList(nn.BatchNorm2d(new) for new in described.widths)
         self.activation = nn.ReLU(inplace=True)
 

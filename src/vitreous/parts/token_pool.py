@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from vitreous.errors import ConfigError
 from vitreous.parts.macs import Macs
 from vitreous.parts.part import Part
+from vitreous.parts.strided_conv import StridedConv2d
 from vitreous.parts.tokens import Tokens, TokenShape
 
 
@@ -79,7 +80,7 @@ class GridPoolModule(nn.Module):
 
     def __init__(self, described: GridPool, shape: TokenShape) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(
+        self.conv = StridedConv2d(
             shape.width,
             described.width,
             described.kernel,

@@ -11,6 +11,8 @@ are projections, as in the code that Li et al. (ECCV 2022) took their ResNet-56 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vitreous.parts.strided_conv import StridedConv2d
+
 WIDTHS = (16, 32, 64)
 
 
@@ -59,7 +61,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, before: int, width: int, stride: int = 1) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(before, width, 3, stride, padding=1, bias=False)
+        self.conv1 = StridedConv2d(before, width, 3, stride, padding=1, bias=False)
         self.norm1 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(width)

@@ -74,7 +74,10 @@ def measure_step(
     world: World | None = None,
     first: int = 0,
 ) -> float:
-    """Median seconds of a step, from the batch to the moved weights; the model is left as it was.
+    """Seconds of a step, from the batch to the moved weights; the model is left as it was.
+
+    The upper quartile of those measured: a run takes as long as its mean step, which lies above the median,
+    and one slow step must not count.
 
     Several processes measure together, as they train, until the first has measured enough.
 
@@ -104,7 +107,7 @@ def measure_step(
             break
     model.load_state_dict(before)
     model.zero_grad(set_to_none=True)
-    return statistics.median(times)
+    return statistics.quantiles(times, n=4, method="inclusive")[2]
 
 
 def timed(function: Callable[[], T]) -> tuple[T, float]:
