@@ -188,16 +188,19 @@ def look(seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
             images=arguments.images, device="cpu",
         )  # fmt: skip
         found[model] = {"trained": result.models[0].found, "untrained": result.models[0].control}
-    return json.loads(json.dumps(found))
+    return dict(json.loads(json.dumps(found)))
 
 
 def judged(claim: Claim, seen: dict[int, dict[str, Any]]) -> dict[str, Any]:
     """A claim's number by seed, trained and untrained, with its interval and what that says."""
-    trained, untrained = (
-        {seed: claim.measure(lambda model, all_of=all_of, which=which: all_of[model][which])
-         for seed, all_of in seen.items()}
-        for which in ("trained", "untrained")
-    )  # fmt: skip
+
+    def numbers(which: str) -> dict[int, float]:
+        return {
+            seed: claim.measure(partial(lambda models, model: models[model][which], models))
+            for seed, models in seen.items()
+        }
+
+    trained, untrained = numbers("trained"), numbers("untrained")
     over = paired(dict.fromkeys(trained, 0.0), trained)
     learned = paired(untrained, trained)
     assert over is not None and learned is not None
