@@ -16,7 +16,7 @@ from vitreous.runs.seeds import is_set, runs_of_set, spread
 
 # Rows of `settings` that cannot move accuracy by more than rounding; all others can.
 HARMLESS = (
-    "out", "fresh", "reference", "probes", "probing.", "saving.", "loading.workers", "loading.path",
+    "out", "fresh", "reference", "log", "probes", "probing.", "saving.", "loading.workers", "loading.path",
     "loading.look", "device", "devices", "compile", "deterministic", "data", "timeout_s", "sharding",
     "schema_version",
 )  # fmt: skip

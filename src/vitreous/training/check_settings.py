@@ -11,6 +11,7 @@ from vitreous.training.probes import check_probes
 from vitreous.training.recipe import Recipe
 from vitreous.training.settings import Distilling, Guidance, TrainSettings
 from vitreous.training.stopping import check_stopping
+from vitreous.training.tensorboard import check_tensorboard
 from vitreous.training.time_budget import parse_time
 
 
@@ -51,6 +52,8 @@ def check_settings(settings: TrainSettings) -> None:
     check_optimizer(recipe)
     check_stopping(settings.stopping)
     check_probes(settings)
+    if settings.log == "tensorboard":
+        check_tensorboard()
     if settings.loading.order == "shards" and recipe.balance == "sampler":
         raise ConfigError(
             "loading.order shards and recipe.balance sampler are two orders; full or weights works"

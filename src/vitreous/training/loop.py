@@ -78,6 +78,7 @@ class Loop:
         judge: compares validations and says when none gets better any more.
         probes: what looks inside the model after validations, None for nothing.
         probe_every: validations from one look to the next.
+        tensorboard: whether the metrics are also written in TensorBoard's format.
     """
 
     trainee: TrainStep
@@ -93,6 +94,7 @@ class Loop:
     judge: Judge = field(default_factory=lambda: Judge(Stopping()))
     probes: Probes | None = None
     probe_every: int = 1
+    tensorboard: bool = False
     step: int = 0
     best: dict[str, Any] | None = None
     best_weights: Weights = field(default_factory=dict)
@@ -144,7 +146,11 @@ class Loop:
             batch_size=plan.batch_size,
             console=None if self._world.first else Console(file=io.StringIO()),
         )
-        self._log = MetricsLog(self.folder, size=metrics_bytes) if self._world.first else None
+        self._log = (
+            MetricsLog(self.folder, size=metrics_bytes, tensorboard=self.tensorboard)
+            if self._world.first
+            else None
+        )
         try:
             with self.interruption.postponed(), line:
                 if self._saved_step < 0:

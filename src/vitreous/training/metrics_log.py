@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from vitreous.training.tensorboard import EventFile
+
 KEYS = ("step", "epoch", "samples", "wall_s", "time")
 
 
@@ -23,15 +25,17 @@ class MetricsLog:
     Args:
         folder: the run folder.
         size: bytes to keep of an existing file.
+        tensorboard: whether the events are copied for TensorBoard.
     """
 
-    def __init__(self, folder: Path, *, size: int = 0) -> None:
+    def __init__(self, folder: Path, *, size: int = 0, tensorboard: bool = False) -> None:
         self._path = folder / "metrics.jsonl"
         self._table = folder / "metrics.csv"
         self._file = self._path.open("ab")
         if self._path.stat().st_size < size:  # somebody cut it shorter than the checkpoint remembers
             size = self._path.stat().st_size
         os.truncate(self._path, size)
+        self._copy = EventFile(folder, read_events(self._path)) if tensorboard else None
         self.write_table()
 
     def write(self, keys: Mapping[str, float], values: Mapping[str, float]) -> None:
@@ -44,6 +48,8 @@ class MetricsLog:
         event = {**keys, "time": datetime.now(UTC).isoformat(timespec="seconds"), **values}
         self._file.write(json.dumps(event).encode() + b"\n")
         self._file.flush()
+        if self._copy is not None:
+            self._copy.write(event)
 
     def sync(self) -> int:
         """Wait until all events are on the disk and return the size of the file in bytes."""
@@ -69,8 +75,10 @@ class MetricsLog:
         temporary.replace(self._table)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, and the copy."""
         self._file.close()
+        if self._copy is not None:
+            self._copy.close()
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:

@@ -210,6 +210,7 @@ class Run:
             judge=Judge(self.settings.stopping),
             probes=self._probes(plan, data) if world.first else None,
             probe_every=self.settings.probing.every,
+            tensorboard=self.settings.log == "tensorboard",
         )
         if checkpoint is not None:
             loop.restore(checkpoint)

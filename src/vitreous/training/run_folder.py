@@ -29,7 +29,7 @@ from vitreous.training.world import World
 INPUT = "config.input.yaml"
 STATE = "run.json"
 WITHOUT_EFFECT = (
-    "out", "fresh", "reference", "saving.every_s", "saving.keep", "saving.in_parts", "loading.workers",
+    "out", "fresh", "reference", "log", "saving.every_s", "saving.keep", "saving.in_parts", "loading.workers",
     "devices", "sharding", "timeout_s", "probes", "probing.every", "probing.images",
 )  # fmt: skip
 logger = logging.getLogger("vitreous")

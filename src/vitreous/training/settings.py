@@ -132,6 +132,8 @@ class TrainSettings:
             `head_diversity`, `token_similarity`, `entropy`; without effect on the run.
         reference: known curve that every validation is compared with, without effect on the run: a name
             such as `eit_mini_imagenet`, or a file of `vitreous runs reference`.
+        log: whom the metrics are also written for, into the run folder and without effect on the run:
+            `tensorboard`.
     """
 
     data: list[str] = field(default_factory=list)
@@ -156,6 +158,7 @@ class TrainSettings:
     pretrained_by: Literal["loading", "selection"] = "loading"
     probes: str | None = None
     reference: str | None = None
+    log: Literal["tensorboard"] | None = None
     recipe: Recipe = field(default_factory=Recipe)
     loading: Loading = field(default_factory=Loading)
     saving: Saving = field(default_factory=Saving)

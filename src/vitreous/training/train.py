@@ -18,12 +18,14 @@ from vitreous.training.arguments import settings_from
 from vitreous.training.check_settings import check_settings
 from vitreous.training.launch import train_in_processes
 from vitreous.training.loop import FULL
+from vitreous.training.metrics_log import read_events
 from vitreous.training.processes import this_process
 from vitreous.training.recipe import Recipe
 from vitreous.training.run import Run, TrainResult
 from vitreous.training.run_folder import RunFolder, enter_run_folder
 from vitreous.training.settings import Distilling, Guidance, Probing, Saving, Stopping, TrainSettings
 from vitreous.training.surroundings import audible, written_to
+from vitreous.training.tensorboard import EventFile
 from vitreous.training.world import World, joined, lost_processes_named
 
 logger = logging.getLogger("vitreous")
@@ -55,6 +57,7 @@ def train(
     pretrained_by: Literal["loading", "selection"] = TrainSettings.pretrained_by,
     probes: str | None = TrainSettings.probes,
     reference: str | os.PathLike[str] | None = TrainSettings.reference,
+    log: Literal["tensorboard"] | None = TrainSettings.log,
     recipe: Recipe | Section | None = None,
     loading: Loading | Section | None = None,
     saving: Saving | Section | None = None,
@@ -94,6 +97,7 @@ def train(
             `token_similarity`, `entropy`, separated by commas.
         reference: known curve that every validation is compared with: a name such as `eit_mini_imagenet`,
             or a file of `vitreous runs reference`.
+        log: `tensorboard` also writes the metrics in its format, into the run folder.
         recipe: optimizer, schedule, augmentation; a `Recipe` or its fields that differ from the default.
         loading: how images are read; a `Loading` or its fields.
         saving: when checkpoints are written; a `Saving` or its fields.
@@ -134,6 +138,8 @@ def train_run(settings: TrainSettings) -> TrainResult:
 def _run(folder: RunFolder, settings: TrainSettings, world: World, begun: float) -> TrainResult:
     if folder.finished:
         logger.info("%s is finished already; --fresh trains again and keeps this run aside", folder.path)
+        if settings.log == "tensorboard" and world.first:
+            EventFile(folder.path, read_events(folder.path / "metrics.jsonl")).close()
         return TrainResult(folder.path, dict(folder.state["metrics"]), folder.path / "model")
     try:
         folder.start()
