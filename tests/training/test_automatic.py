@@ -68,24 +68,25 @@ def test_float16_needs_cuda():
 
 
 @pytest.mark.parametrize(
-    ("machine", "device", "seconds", "compiled"),
+    ("machine", "device", "seconds", "side", "compiled"),
     [
-        (AMX, "cpu", 3600, True),
-        (AMX, "cpu", 60, False),
-        (AVX, "cpu", 3600, False),
-        (GPU, "cuda", 3600, True),
-        (GPU, "cuda", 60, False),
-        (OLD_GPU, "cuda", 3600, False),
+        (AMX, "cpu", 3600, 224, True),
+        (AMX, "cpu", 3600, 32, False),
+        (AMX, "cpu", 60, 224, False),
+        (AVX, "cpu", 3600, 224, False),
+        (GPU, "cuda", 3600, 32, True),
+        (GPU, "cuda", 60, 32, False),
+        (OLD_GPU, "cuda", 3600, 224, False),
     ],
 )
-def test_compiling_is_chosen_where_it_pays_back(machine, device, seconds, compiled):
-    chosen = automatic.choose_compile(settings(), device, "bfloat16", seconds, machine, Reasons())
+def test_compiling_is_chosen_where_it_pays_back(machine, device, seconds, side, compiled):
+    chosen = automatic.choose_compile(settings(), device, "bfloat16", seconds, side, machine, Reasons())
     assert chosen is compiled
 
 
 def test_compiling_without_a_compiler_is_an_error():
     with pytest.raises(ConfigError, match="needs a C\\+\\+ compiler"):
-        automatic.choose_compile(settings(compile=True), "cpu", "float32", 10, OLD, Reasons())
+        automatic.choose_compile(settings(compile=True), "cpu", "float32", 10, 32, OLD, Reasons())
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ the same data on the same machine always give the same run:
 
     device       CUDA before Apple's GPU before the CPU
     precision    bfloat16 where the hardware has it (CPU: AMX or AVX-512 BF16), else float32
-    compile      where it gains more than it costs: CPUs with AMX and GPUs, on runs long enough
+    compile      where it gains more than it costs: images above 96 pixels on CPUs with AMX, and GPUs, on runs
+                 long enough
     batch size   about 20 steps an epoch, a power of two, 16 to 128 (CPU) or 512 (GPU)
     lr           2e-3 · √(batch / 64), at most 2e-3: noise of Adam scales with the root (Malladi et al. 2022);
                  other optimizers in `optimizer_names.py`
@@ -30,7 +31,8 @@ from vitreous.training.time_budget import parse_time
 
 T = TypeVar("T")
 PASSES_TO_MIX = 10  # ours: with fewer, images that are mixed cost accuracy (docs/results.md)
-LONG_ENOUGH_CPU_S = 600.0  # torch.compile costs a minute on two cores and gains a seventh with AMX
+LONG_ENOUGH_CPU_S = 600.0  # torch.compile costs a minute on two cores and gains a quarter with AMX
+LARGE_ENOUGH_PX = 97  # smaller images: convolutions and pools of a stem lose more than layers gain
 LONG_ENOUGH_GPU_S = 180.0
 
 
@@ -106,7 +108,13 @@ def choose_precision(settings: TrainSettings, device: str, machine: Machine, rea
 
 
 def choose_compile(
-    settings: TrainSettings, device: str, precision: str, seconds: float, machine: Machine, reasons: Reasons
+    settings: TrainSettings,
+    device: str,
+    precision: str,
+    seconds: float,
+    side: int,
+    machine: Machine,
+    reasons: Reasons,
 ) -> bool:
     """Whether to compile.
 
@@ -115,6 +123,7 @@ def choose_compile(
         device: resolved.
         precision: resolved.
         seconds: about how long the run takes.
+        side: of the images, in pixels.
         machine: facts.
         reasons: gets the sentence.
 
@@ -130,6 +139,8 @@ def choose_compile(
             return False, "not measured on mps"
         if device == "cpu" and not (machine.cpu_bfloat16 == "amx" and precision == "bfloat16"):
             return False, "on CPUs without AMX it gained -5 to 20 % by model and costs a minute"
+        if device == "cpu" and side < LARGE_ENOUGH_PX:
+            return False, f"on CPUs, images of {side} pixels train at 0.7 to 1.15 times the speed compiled"
         enough = LONG_ENOUGH_CPU_S if device == "cpu" else LONG_ENOUGH_GPU_S
         if seconds < enough:
             return False, f"a run of about {seconds:.0f} s does not pay back the minute that it costs"

@@ -74,7 +74,8 @@ def decide(settings: TrainSettings, data: ImageData, processes: int = 1) -> Plan
     else:
         epochs, total_steps = 0, 0
     seconds = automatic.estimated_seconds(settings, counted.macs, epochs * images, device, machine)
-    compiled = automatic.choose_compile(settings, device, precision, seconds, machine, reasons)
+    side = max(config.image.height, config.image.width)
+    compiled = automatic.choose_compile(settings, device, precision, seconds, side, machine, reasons)
     preprocessing, reasons.sentences["preprocessing"] = fit_preprocessing(
         data.splits["train"],
         channels=config.image.channels,
