@@ -65,16 +65,6 @@ def test_waiting_hands_out_what_nobody_scores(tmp_path: Path) -> None:
     ledger.close()
 
 
-def test_the_front_holds_what_nothing_beats_in_both(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path, None, IDENTITY)
-    for genome, top1, macs in (((1,), 0.5, 10), ((2,), 0.7, 20), ((3,), 0.6, 30), ((4,), None, 1)):
-        number = ledger.claim(genome)
-        assert number is not None
-        ledger.finish(number, line(genome, top1, macs))
-    assert [each.genome for each in ledger.front()] == [(1,), (2,)]
-    ledger.close()
-
-
 def test_a_ledger_of_another_search_is_refused_with_the_difference(tmp_path: Path) -> None:
     Ledger(tmp_path, None, IDENTITY).close()
     with pytest.raises(ResumeMismatch, match=r"space: 'a' → 'other'.*--fresh") as caught:

@@ -72,6 +72,20 @@ def test_a_search_leaves_a_model_a_report_and_a_ledger_that_makes_every_candidat
     assert tiny_search(budget=f"macs={limit}", compare=True).genome == result.genome
 
 
+def test_a_search_for_a_front_retrains_along_it(tiny: dict[str, Any], tiny_search: Run) -> None:
+    result = tiny_search(evolution=tiny["evolution"] | {"method": "nsga2"}, winners=2)
+    report = json.loads((result.folder / "report.json").read_text())
+    points = [(each["top1"], each["macs"]) for each in report["front"]]
+    lines = ledger_lines(result.folder)
+    assert len(lines) == 12 and not any(each.stopped for each in lines)
+    for each in lines:
+        assert any(top1 >= (each.top1 or 0) and macs <= each.macs for top1, macs in points)
+    winners = {each["what"]: each["candidate"] for each in report["retrained"]}
+    assert winners["winner 1"]["top1"] == max(top1 for top1, _ in points)
+    assert all([each["top1"], each["macs"]] in [list(it) for it in points] for each in winners.values())
+    assert len(winners) == min(2, len(points))
+
+
 KILLED = """
 import json, os, sys
 import torch

@@ -1,8 +1,13 @@
 """Evolution under a budget: which candidates are looked at, as a function of the seed and of what is known.
 
     generation 0     drawn at random among the architectures within the budget
-    generation g     of the best so far: crossover of two, mutation of one, the rest drawn at random
+    generation g     of the parents: crossover of two, mutation of one, the rest drawn at random
     the end          all are ranked, the last generation too
+
+    evolution        parents are the best so far, by score
+    nsga2            parents are who lives on by NSGA-II (`pareto.py`): as many as a generation, for their
+                     score and their costs; of two that are drawn, the one that beats the other is taken
+    random           no parents: all are drawn at random
 
 Defaults and order are SPOS's (Guo et al., ECCV 2020; megvii-model/SinglePathOneShot, `search.py`): population
 50, 20 generations, 10 parents, 25 by crossover, 25 by mutation at 0.1 a gene, ten times as many tries as
@@ -24,6 +29,7 @@ from vitreous.searching.budget import Budget
 from vitreous.searching.feasible import check_budget
 from vitreous.searching.ledger import Candidate
 from vitreous.searching.moves import Mutation, crossed, mutated
+from vitreous.searching.pareto import Goals, beats, goals_of, survivors
 from vitreous.searching.settings import Evolution
 from vitreous.searching.space import Genome, Space
 
@@ -57,22 +63,30 @@ def evolve(
         generations: after the first.
         seed: of the search.
         evaluate: scores proposals; its second argument is the least score of the parents, None in the first
-            generation. A candidate over a measured limit has no score.
+            generation, and with NSGA-II, where one that scores low may be the cheapest. A candidate over a
+            measured limit has no score.
 
     Raises:
         BudgetError: no architecture is within the exact limits; says the cheapest.
     """
-    draw = Draw(space, budget)
+    draw, goals = Draw(space, budget), goals_of(budget)
     seen: set[Genome] = set()
     found: list[Candidate] = []
+    parents: list[Candidate] = []
+    before = 0  # how many were found when the newest generation began
     for generation in range(generations + 1):
-        parents = sorted(found, key=lambda it: it.rank, reverse=True)[: given.parents]
-        parents = [each for each in parents if each.rank[0]]
-        least = parents[-1].top1 if len(parents) == given.parents and given.stop_hopeless else None
-        wanted = given.population
+        least = None
+        if given.method == "nsga2":
+            parents = survivors([*parents, *found[before:]], given.population, goals)
+        else:
+            parents = sorted(found, key=lambda it: it.rank, reverse=True)[: given.parents]
+            parents = [each for each in parents if each.rank[0]]
+            if len(parents) == given.parents and given.stop_hopeless:
+                least = parents[-1].top1
+        wanted, before = given.population, len(found)
         for turn in range(ROUNDS):
             generator = stream(seed, "evolution", generation, turn)
-            children = _children(space, budget, given, parents, seen, generator, wanted) if parents else []
+            children = _children(space, budget, given, parents, seen, generator, wanted, goals)
             proposals = [Proposal(genome, generation, origin) for genome, origin in children]
             while len(proposals) < wanted:
                 genome = draw(generator, seen)
@@ -106,15 +120,22 @@ def _children(
     seen: set[Genome],
     generator: np.random.Generator,
     wanted: int,
+    goals: Goals,
 ) -> list[tuple[Genome, str]]:
     """New genomes by crossover and mutation; all that were made are then seen, those over the budget too."""
-    if given.method == "random":
+    if given.method == "random" or not parents:
         return []
     rates = Mutation(gene=given.mutate, place=given.mutate_place)
     made: list[tuple[Genome, str]] = []
 
+    def drawn() -> Candidate:
+        return parents[int(generator.integers(len(parents)))]
+
     def pick() -> Genome:
-        return parents[int(generator.integers(len(parents)))].genome
+        if given.method != "nsga2":
+            return drawn().genome
+        one, other = drawn(), drawn()
+        return (other if beats(other, one, goals) else one).genome
 
     for origin, most in (("crossover", given.crossover), ("mutation", given.mutation)):
         count = 0

@@ -81,12 +81,7 @@ class Ledger:
     def __init__(
         self, folder: Path, storage: str | None, identity: Mapping[str, Any], *, name: str = "search"
     ) -> None:
-        try:
-            import optuna
-        except ImportError:
-            raise ConfigError("search keeps its ledger with Optuna: pip install 'vitreous[search]'") from None
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._optuna = optuna
+        self._optuna = optuna = import_optuna()
         self._processes = folder / "processes"
         self._processes.mkdir(parents=True, exist_ok=True)
         self._token = uuid.uuid4().hex
@@ -140,11 +135,6 @@ class Ledger:
         """Every scored candidate, in the order of the ledger."""
         self._read()
         return list(self._known.values())
-
-    def front(self) -> list[Candidate]:
-        """The candidates than which none is better and cheaper in MACs (Optuna's Pareto front)."""
-        best = [_candidate(each.user_attrs) for each in self._study.best_trials]
-        return sorted((each for each in best if each.rank[0]), key=lambda each: each.macs)
 
     def claim(self, genome: Genome) -> int | None:
         """A number to finish with, or None where another process scores this genome or has."""
@@ -234,6 +224,16 @@ class Ledger:
         held.close()
         file.unlink(missing_ok=True)
         return True
+
+
+def import_optuna() -> Any:
+    """Optuna, silent; raises ConfigError where it is missing."""
+    try:
+        import optuna
+    except ImportError:
+        raise ConfigError("search keeps its ledger with Optuna: pip install 'vitreous[search]'") from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
 
 
 def spelled(genome: Genome) -> str:

@@ -36,6 +36,7 @@ from vitreous.searching.folder import SearchFolder
 from vitreous.searching.ledger import Candidate, Ledger
 from vitreous.searching.look import Looking
 from vitreous.searching.named import WIDE, named_space
+from vitreous.searching.pareto import along, front, goals_of
 from vitreous.searching.report import write_report
 from vitreous.searching.retrain import Retrained, retrain
 from vitreous.searching.score import Scorer
@@ -184,7 +185,7 @@ class Search:
                 try:
                     with interruption.postponed():
                         ranked, compared = self._evolve(space, scorer, plan, ledger, interruption)
-                    front = ledger.front()
+                    unbeaten = front(ledger.all(), goals_of(self.budget))
                 finally:
                     ledger.close()
         if self.settings.worker:
@@ -192,7 +193,7 @@ class Search:
             best = ranked[0]
             metrics = {"search/candidates": float(len(ranked))}
             return SearchResult(path, path / "model", best.genome, metrics, "")
-        return self._finish(space, plan, data, ranked, compared, front)
+        return self._finish(space, plan, data, ranked, compared, unbeaten)
 
     def _spent(self, phase: str, begin: float) -> None:
         """Add to what a phase took, in all processes that led this search and came to its end."""
@@ -388,7 +389,7 @@ class Search:
         data: ImageData,
         ranked: list[Candidate],
         compared: list[Candidate],
-        front: list[Candidate],
+        unbeaten: list[Candidate],
     ) -> SearchResult:
         """Retrain, tell, deliver."""
         settings, path = self.settings, self.folder.path
@@ -397,7 +398,7 @@ class Search:
         whole = [each for each in ranked if each.rank[0]]
         wanted: list[tuple[str, VisionTransformer, Candidate | None]] = [
             (f"winner {number}", space.resolve(each.genome), each)
-            for number, each in enumerate(whole[: settings.winners], start=1)
+            for number, each in enumerate(self._winners(whole), start=1)
         ]
         if settings.compare:
             best = next(each for each in compared if each.rank[0])
@@ -425,7 +426,7 @@ class Search:
             space=space,
             budget=self.budget,
             ranked=ranked,
-            front=front,
+            front=unbeaten,
             retrained=ordered,
             worth=worth,
             held_out=_held_out(winners[0].run),
@@ -447,6 +448,12 @@ class Search:
         self.folder.note("finished", genome=list(genome), metrics=metrics, verdict=verdict)
         logger.info("%s", text)
         return SearchResult(path, model, genome, metrics, verdict)
+
+    def _winners(self, whole: list[Candidate]) -> list[Candidate]:
+        """Those that are retrained, of all that were scored to the end, the best first."""
+        if self.settings.evolution.method == "nsga2":
+            return along(front(whole, goals_of(self.budget)), self.settings.winners)
+        return whole[: self.settings.winners]
 
     def _preset(self, space: Space) -> VisionTransformer | None:
         """The hand-made model of the space's family, where there is one within the exact limits."""

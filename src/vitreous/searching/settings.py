@@ -12,18 +12,20 @@ class Evolution:
     """How candidates are found. The defaults are those of Single Path One-Shot (Guo et al., ECCV 2020).
 
     Args:
-        method: `evolution`, or `random` for as many candidates drawn at random.
+        method: `evolution` for the best score within the budget, `nsga2` for a front of score, MACs, and
+            latency and memory where they are limited, or `random` for as many drawn at random.
         population: candidates of a generation.
         generations: after the first, which is drawn at random; `auto` is 20, or what fits into `time`.
-        parents: of the best so far, those that the next generation comes from.
+        parents: of the best so far, those that the next generation comes from; with `nsga2` as many as the
+            population live on.
         crossover: of a generation, those that have two parents.
         mutation: of a generation, those that have one; the rest is drawn at random.
         mutate: probability that a choice is drawn anew (0 to 1).
         mutate_place: probability that a pool moves (0 to 1).
-        stop_hopeless: stop scoring a candidate that falls far behind the parents.
+        stop_hopeless: stop scoring a candidate that falls far behind the parents; not with `nsga2`.
     """
 
-    method: Literal["evolution", "random"] = "evolution"
+    method: Literal["evolution", "nsga2", "random"] = "evolution"
     population: int = 50
     generations: int | Literal["auto"] = "auto"
     parents: int = 10
@@ -66,7 +68,8 @@ class SearchSettings:
         out: folder of the search; by default one under `runs/` that these settings name.
         seed: start of every random stream, 0 or more.
         choice: training images that candidates are scored by; `auto` is a tenth, at most 5,000.
-        winners: how many of the best are retrained from scratch.
+        winners: how many of the best are retrained from scratch; with `nsga2` along the front: the best of
+            all, then the best below equal steps of MACs.
         retrain_epochs: passes of each over the training images; `auto` is training's own rule, or what fits.
         compare: retrain also the best of as many random candidates, and the hand-made preset, and say
             whether the search is better.
