@@ -83,6 +83,8 @@ def check_mixing(model: nn.Module, images: torch.Tensor) -> int:
         model(images)
     inputs, mixed = seen.of("inputs"), seen.of("mixed")
     for name, each in seen.maps.items():
+        if each.over == "pool":
+            continue
         layer = model.layers[each.layer]
         mixer = next(one.mixer for one in layer.modules() if isinstance(one, MixModule))
         inside = list(inner_mixers(mixer))
@@ -175,6 +177,115 @@ def test_timms_fused_kernel_and_its_explicit_one_give_one_map(name: str, more: d
         assert ours.grid == (4, 4) and ours.prefix == model.num_prefix_tokens
 
 
+SMALL = {"img_size": 32, "patch_size": 8, "depth": 2, "embed_dim": 32, "num_heads": 4, "num_classes": 5}
+SWIN = {
+    "img_size": 32,
+    "window_size": 4,
+    "depths": (2, 2),
+    "num_heads": (2, 4),
+    "embed_dim": 16,
+    "num_classes": 5,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("swin_tiny_patch4_window7_224", SWIN),
+        ("beit_base_patch16_224", SMALL),
+        ("beit_base_patch16_224", SMALL | {"use_rel_pos_bias": False, "use_shared_rel_pos_bias": True}),
+        ("beit_base_patch16_224", SMALL | {"qkv_bias": False}),
+        ("eva02_tiny_patch14_224", SMALL),
+        ("eva_giant_patch14_224", SMALL),
+        ("vit_small_patch16_rope_224", SMALL),
+        ("vit_small_patch16_rope_mixed_224", SMALL),
+        ("vit_small_patch16_dinov3", SMALL),
+        ("vit_small_patch16_rope_224", SMALL | {"qkv_fused": False, "num_kv_heads": 2}),
+    ],
+    ids=[
+        "swin",
+        "beit",
+        "beit, shared",
+        "beit, no bias",
+        "eva02",
+        "eva",
+        "rope",
+        "mixed rope",
+        "dinov3",
+        "two heads",
+    ],
+)
+def test_biases_windows_and_turned_queries_give_the_explicit_map(name: str, more: dict) -> None:
+    torch.manual_seed(0)
+    model = timm.create_model(name, **more).double().eval()
+    for parameter in model.parameters():  # tables of biases start at 0
+        parameter.data += 0.2 * torch.randn_like(parameter)
+    images = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    explicit: list[torch.Tensor] = []
+    attentions = [each for each in model.modules() if hasattr(each, "fused_attn")]
+    for each in attentions:
+        each.fused_attn = False
+        each.attn_drop.register_forward_hook(lambda module, given, out: explicit.append(out))
+    with torch.no_grad():
+        model(images)
+        for each in attentions:
+            each.fused_attn = True
+        before = hooks_of(model)
+        plain = model(images)
+        with record(model, features=("blocks", "inputs", "mixed")) as seen:
+            assert torch.equal(model(images), plain)
+    assert hooks_of(model) == before and seen.notes == []
+    assert len(seen.features) == 1 + len(explicit) and len(seen.maps) == len(explicit) == len(attentions)
+    for theirs, (name, ours) in zip(explicit, seen.maps.items(), strict=True):
+        assert (theirs - ours.weights.flatten(0, 1)).abs().max() < 1e-6, name
+        assert torch.allclose(ours.dense().sum(dim=-1), torch.ones((), dtype=torch.float64))
+        assert ours.grid is not None and ours.grid[0] * ours.grid[1] + ours.prefix == ours.tokens
+        assert seen.of("mixed")[name].x.shape[1] == seen.of("inputs")[name].x.shape[1] == ours.tokens
+
+
+def test_swins_windows_unfold_to_where_their_tokens_stand() -> None:
+    torch.manual_seed(0)
+    model = timm.create_model("swin_tiny_patch4_window7_224", **SWIN).double().eval()
+    with torch.no_grad(), record(model, features=("inputs", "mixed")) as seen:
+        model(torch.randn(2, 3, 32, 32, dtype=torch.float64))
+    sizes = [(each.tokens, tuple(each.members.shape)) for each in seen.maps.values()]
+    assert sizes == [(64, (4, 16)), (64, (4, 16)), (16, (1, 16)), (16, (1, 16))]
+    for name, each in seen.maps.items():
+        attention = model.get_submodule(name).attn
+        v = (
+            attention.qkv(seen.of("inputs")[name].x)
+            .unflatten(2, (3, each.heads, -1))[:, :, 2]
+            .transpose(1, 2)
+        )
+        mixed = attention.proj((each.dense() @ v).transpose(1, 2).flatten(2))
+        assert torch.allclose(mixed, seen.of("mixed")[name].x, atol=1e-9), name
+
+
+def test_windows_that_would_be_padded_have_no_maps_but_features() -> None:
+    model = timm.create_model("swin_tiny_patch4_window7_224", **(SWIN | {"img_size": 40})).eval()
+    images = torch.randn(1, 3, 40, 40)
+    with pytest.raises(ConfigError, match="10×10 tokens do not divide into windows of 4×4"), record(model):
+        model(images)
+    with torch.no_grad(), record(model, attention=False) as seen:
+        model(images)
+    assert len(seen.features) == 5 and hooks_of(model) == 0
+
+
+def test_a_head_that_pools_by_weights_has_a_map_of_them() -> None:
+    model = built(shrink("cct_7_3x1"))
+    images = images_of(model.config)
+    with torch.no_grad():
+        with record(model) as seen:
+            model(images)
+        tokens = model.forward_features(images)
+        y = model.head.norm(tokens.x)
+        expected = model.head.weights(y)[..., 0]
+    pool = seen.maps["head"]
+    assert (pool.over, pool.grid, pool.prefix, pool.heads) == ("pool", tokens.grid, 0, 1)
+    assert torch.allclose(pool.dense()[:, 0, 0], expected)
+    assert torch.allclose(model.head.classifier((pool.dense()[:, 0] @ y)[:, 0]), model.head(tokens))
+
+
 @pytest.mark.parametrize("name", ["mixer_s32_224", "resmlp_12_224"])
 def test_mixers_have_features_and_a_sentence_instead_of_maps(name: str) -> None:
     model = timm.create_model(name, img_size=64).eval()
@@ -191,8 +302,8 @@ def test_mixers_have_features_and_a_sentence_instead_of_maps(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("swin_tiny_patch4_window7_224", "SwinTransformer"),
-        ("vit_small_patch16_rope_224", "Eva"),
+        ("swinv2_tiny_window8_256", "SwinTransformerV2"),
+        ("xcit_nano_12_p8_224", "Xcit"),
         ("resnet18", "ResNet"),
     ],
 )

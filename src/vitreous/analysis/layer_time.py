@@ -19,8 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vitreous.analysis.watch import backbone
-from vitreous.models.vision_transformer import VisionTransformerModule
+from vitreous.analysis.watch import backbone, layers_of
 
 
 @dataclass(frozen=True)
@@ -87,13 +86,9 @@ def layer_times(
 
 
 def _parts(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    if isinstance(model, VisionTransformerModule):
-        layers = [(f"layers.{number}", each) for number, each in enumerate(model.layers)]
-        return [("stem", model.stem), *layers, ("head", model.head)]
-    names = [name for name in ("patch_embed", "stem") if hasattr(model, name)][:1]
-    blocks: Any = model.blocks
-    listed = [(f"blocks.{number}", each) for number, each in enumerate(blocks)]
-    return [*((name, getattr(model, name)) for name in names), *listed, ("head", model.head)]  # type: ignore[list-item]
+    stem = next(name for name in ("patch_embed", "stem") if hasattr(model, name))
+    whole: Any = model
+    return [(stem, getattr(whole, stem)), *layers_of(model), ("head", whole.head)]
 
 
 def _bytes(model: nn.Module, parts: list[tuple[str, nn.Module]], images: Tensor) -> dict[str, int]:

@@ -14,6 +14,7 @@ and with it that offset.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -210,20 +211,25 @@ def _of_ours(model: VisionTransformerModule) -> list[PositionTerm]:
 
 
 def _of_timm(model: nn.Module) -> list[PositionTerm]:
-    from vitreous.analysis.watch_timm import check_known, fitting, grid_of
+    from vitreous.analysis.watch_timm import blocks_of, fitting, grid_of
 
-    check_known(model)
     table: Tensor | None = getattr(model, "pos_embed", None)
-    if table is None:
-        return []
-    grid = grid_of(model)
-    patches = grid[0] * grid[1] if grid else table.shape[1]
-    term = table[0, table.shape[1] - patches :]
-    blocks = model.blocks
-    return [
-        PositionTerm(f"blocks.{number}", "input", _through(block.norm1, term), None, fitting(grid, patches))
-        for number, block in enumerate(blocks)  # type: ignore[arg-type]
-    ]
+    shared: Any = getattr(model, "rel_pos_bias", None)
+    grid, terms = grid_of(model), []
+    blocks: list[tuple[str, Any]] = list(blocks_of(model))
+    for name, block in blocks:
+        if table is not None:
+            patches = grid[0] * grid[1] if grid else table.shape[1]
+            term = _through(block.norm1, table[0, table.shape[1] - patches :])
+            terms.append(PositionTerm(name, "input", term, None, fitting(grid, patches)))
+        if getattr(getattr(block, "attn", None), "relative_position_bias_table", None) is not None:
+            size = tuple(block.attn.window_size)
+            bias = block.attn._get_rel_pos_bias()[0]
+            prefix = bias.shape[-1] - size[0] * size[1]
+            terms.append(PositionTerm(name, "relative", None, bias[:, prefix:, prefix:], size))
+        elif shared is not None:
+            terms.append(PositionTerm(name, "relative", None, shared()[:, 1:, 1:], grid))
+    return terms
 
 
 def _through(norm: nn.Module, table: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ from torch import Tensor
 BLOCK, INPUT, MIXED = KINDS = ("block", "input", "mixed")
 """What leaves a layer or a turn of it; what its mixer is given, normalised; what its mixer gives."""
 EMBEDDING = "embedding"
+TOKENS, CHANNELS, POOL = "tokens", "channels", "pool"
+"""What a map is over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,19 +55,20 @@ class AttentionMap:
 
     Args:
         name, layer, turn: as of `Features`.
-        weights: over the last axis they sum to 1.
+        weights: over the last axis they sum to 1; queries are the tokens of a group but for `pool`.
         members: which tokens a group holds, the prefix counted.
         tokens: how many there are in all.
         grid, prefix: as of `Features`.
-        over: `tokens`, or `channels` for attention on the transposed tokens (feed-forward only's
-            counterpart), whose map tells nothing about places.
+        over: `tokens`; `channels` for attention on the transposed tokens (feed-forward only's counterpart),
+            whose map tells nothing about places; or `pool` for a head that reads a weighted mean of the
+            patches (sequence pool), whose map has one query and no prefix.
         shared: whether the map is that of an earlier layer.
     """
 
     name: str
     layer: int
     turn: int
-    weights: Float[Tensor, "batch groups heads length length"]
+    weights: Float[Tensor, "batch groups heads queries length"]
     members: Int[Tensor, "groups length"]
     tokens: int
     grid: tuple[int, int] | None
@@ -78,7 +81,7 @@ class AttentionMap:
         """How many maps an image has."""
         return int(self.weights.shape[2])
 
-    def dense(self) -> Float[Tensor, "batch heads tokens tokens"]:
+    def dense(self) -> Float[Tensor, "batch heads queries tokens"]:
         """The map over all tokens; each row sums to 1.
 
         A prefix token that stands in every slice gets the mean of its rows there, as its values do.

@@ -62,6 +62,17 @@ def watch(
             remove()
 
 
+def layers_of(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The layers of what `backbone` returns, by name, in order of computation.
+
+    Raises:
+        ConfigError: an architecture that is not known here.
+    """
+    if isinstance(model, VisionTransformerModule):
+        return [(f"layers.{number}", each) for number, each in enumerate(model.layers)]
+    return watch_timm.blocks_of(model)
+
+
 def backbone(model: nn.Module) -> nn.Module:
     """The network inside a classifier or a folded model.
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vitreous.analysis.seen import BLOCK, EMBEDDING, INPUT, MIXED, AttentionMap, Features
+from vitreous.analysis.seen import BLOCK, EMBEDDING, INPUT, MIXED, POOL, AttentionMap, Features
 from vitreous.errors import ConfigError
 from vitreous.models.fold import FoldedLaPEModule
 from vitreous.models.vision_transformer import VisionTransformerModule
@@ -24,6 +24,7 @@ from vitreous.parts.channel_split import ChannelSplitModule
 from vitreous.parts.depthwise_conv import DepthwiseConvModule
 from vitreous.parts.lape import LaPEModule
 from vitreous.parts.recursion import RecursiveModule
+from vitreous.parts.sequence_pool import SequencePoolHeadModule
 from vitreous.parts.shared_attention import SharedAttentionModule
 from vitreous.parts.sliced import SlicedModule
 from vitreous.parts.token_mlp import TokenMLPModule
@@ -204,6 +205,28 @@ class Watcher:
 
         self.hooks.append(module.register_forward_pre_hook(hook).remove)
 
+    def head(self, head: SequencePoolHeadModule, number: int) -> None:
+        """Hook a head that weighs the patches: its shares are a map of one query."""
+        kept: list[Tokens] = []
+
+        def begin(_: nn.Module, inputs: tuple[Tokens]) -> None:
+            kept[:] = inputs
+
+        def weighed(_: nn.Module, __: Any, out: Tensor) -> None:
+            assert self.see_map is not None
+            shares = out.detach().softmax(dim=1).transpose(1, 2)  # (batch, 1, patches)
+            patches = shares.shape[2]
+            self.see_map(
+                AttentionMap(
+                    name="head", layer=number, turn=0, weights=shares[:, None, None], tokens=patches,
+                    members=torch.arange(patches, device=out.device)[None], grid=kept[0].grid, prefix=0,
+                    over=POOL,
+                )
+            )  # fmt: skip
+
+        self.hooks.append(head.register_forward_pre_hook(begin).remove)
+        self.hooks.append(head.attention.register_forward_hook(weighed).remove)
+
     def _hand_over(
         self, q: Tensor, k: Tensor, bias: Tensor | None, which: str, *, shared: bool = False
     ) -> None:
@@ -247,7 +270,11 @@ def attach(
     for first in model.layers[:1]:
         hooks.append(first.register_forward_pre_hook(enters).remove)
     found = [watcher.layer(f"layers.{number}", number, layer) for number, layer in enumerate(model.layers)]
-    return _notes(model, found) if see_map is not None else []
+    if see_map is None:
+        return []
+    if isinstance(model.head, SequencePoolHeadModule):
+        watcher.head(model.head, len(model.layers))
+    return _notes(model, found)
 
 
 def _notes(model: VisionTransformerModule, found: list[bool]) -> list[str]:

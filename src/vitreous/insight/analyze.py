@@ -18,7 +18,7 @@ from vitreous.analysis.cka import FEWEST as FEWEST_FOR_CKA
 from vitreous.analysis.cka import cka_matrix
 from vitreous.analysis.cost import cost
 from vitreous.analysis.seed_correlation import FEWEST, seed_correlation
-from vitreous.analysis.seen import AttentionMap
+from vitreous.analysis.seen import POOL, AttentionMap
 from vitreous.analysis.watch import watch
 from vitreous.data.progress import counted
 from vitreous.errors import ConfigError, DataError
@@ -27,7 +27,7 @@ from vitreous.insight.chart import Chart, Matrix
 from vitreous.insight.images import Sample, sample
 from vitreous.insight.listed import Analysis, chosen, side_by_side
 from vitreous.insight.meters.layers_alike import LayersAlike
-from vitreous.insight.meters.meter import MOST_TOKENS, MapShape, Meter, Setting
+from vitreous.insight.meters.meter import MOST_TOKENS, MapShape, Meter, Setting, short_name
 from vitreous.insight.meters.similar_maps import MOST_LAYERS
 from vitreous.insight.result import AnalysisResult, Looked, check_folder, finite, write
 from vitreous.insight.subjects import UNTRAINED, Subject, subject
@@ -39,7 +39,7 @@ logger = logging.getLogger("vitreous")
 MAP_BYTES = 64 * 2**20  # of all maps of a batch; comparing them takes about four times as much
 MOST_BATCH, FEW = 64, 32
 CONTROL_IMAGES = 128
-NEED_LABELS = ("cutoff", "landscape")
+NEED_LABELS = ("cutoff", "landscape", "curvature")
 
 
 def analyze(
@@ -63,14 +63,14 @@ def analyze(
         models: one or several: run folder, folder of a set of seeds, model folder, catalog name, JSON file,
             `timm/NAME` (`insight/subjects.py`), or a module.
         data: images, as for training; by default those that the first run held out.
-        only: names of analyses; by default all but the loss landscape.
+        only: names of analyses; by default all but the dear ones, `landscape` and `curvature`.
         out: a folder for `analysis.json`, `analysis.md` and pictures; None to write nothing.
         split: `train`, `val` or `test`.
         images: how many to look at; all where there are fewer.
         device: `cpu`, `cuda`, …, or `auto`.
         seed: of the draw of images.
         control: whether each trained model stands beside its untrained self.
-        budget_s: most seconds for a loss landscape.
+        budget_s: most seconds for a loss landscape, and for curvature.
         steps, dimensions: of a loss landscape.
 
     Raises:
@@ -217,12 +217,19 @@ def _look(
             for images, labels in drawn.batches(each.preprocessing, size, device, count):
                 yield images, labels_of(labels) if labels_of is not None else labels
 
+        def pixels(count: int) -> Tensor:
+            rows = drawn.rows[:count]
+            return torch.stack([each.preprocessing.fit(drawn.split.image(row)) for row in rows])
+
         setting = Setting(
             model=model,
             config=each.config,
             image=(prepared.channels, height, width),
             few=first,
+            pixels=pixels,
+            classes=each.classes,
             labels=few_labels,
+            run=None if is_control else each.run,
             batches=again,
             control=is_control,
             budget_s=budget_s,
@@ -307,7 +314,9 @@ def expected_maps(model: nn.Module, one: Tensor) -> list[MapShape]:
 
 def batch_size(maps: Sequence[MapShape]) -> int:
     """Images at a time, so that the maps that are kept for comparing stay below `MAP_BYTES`; at most 64."""
-    kept = sorted(4 * each.heads * each.tokens**2 for each in maps if each.tokens <= MOST_TOKENS)
+    kept = sorted(
+        4 * each.heads * each.tokens**2 for each in maps if each.tokens <= MOST_TOKENS and each.over != POOL
+    )
     return max(1, min(MOST_BATCH, MAP_BYTES // max(1, sum(kept[-MOST_LAYERS:]))))
 
 
@@ -340,8 +349,8 @@ def _between(looked: list[Looked], vectors: list[dict[str, Tensor]]) -> tuple[di
             charts.append(
                 Matrix(
                     title=f"CKA: {names[0]} and {names[1]}",
-                    rows=tuple(each.rpartition(".")[2] for each in vectors[0]),
-                    columns=tuple(each.rpartition(".")[2] for each in vectors[place]),
+                    rows=tuple(map(short_name, vectors[0])),
+                    columns=tuple(map(short_name, vectors[place])),
                     values=tuple(tuple(row) for row in matrix.tolist()),
                     low=0,
                     high=1,

@@ -1,19 +1,25 @@
 """What the similarity of one model's maps and tokens suggests, with the MACs that it would save."""
 
+from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from vitreous.analysis.cost import cost
-from vitreous.analysis.sharing_hints import Hint, LayerSize, pooling, sharing
-from vitreous.analysis.watch import backbone
-from vitreous.insight.meters.similar_maps import neighbours
-from vitreous.models.vision_transformer import VisionTransformerModule
-from vitreous.parts import Attention, Block, ChannelSplit, Mix
+from vitreous.analysis.sharing_hints import Hint, LayerSize, fewer_turns, pooling, sharing
+from vitreous.analysis.watch import backbone, layers_of
+from vitreous.analysis.watch_timm import grid_of
+from vitreous.analysis.with_shared_map import with_shared_map
+from vitreous.errors import ConfigError
+from vitreous.models.vision_transformer import VisionTransformer, VisionTransformerModule
+from vitreous.parts import Attention, Block, ChannelSplit, Mix, Recursive
+
+MOST_TOLD = 6
 
 
 def suggestions(model: nn.Module, found: dict[str, Any], control: dict[str, Any]) -> list[Hint]:
-    """Layers that could share the map of the one before, and where tokens could be pooled.
+    """Layers that could share the map of the one before, turns that do alike, and where to pool.
 
     Args:
         model: trained.
@@ -22,52 +28,112 @@ def suggestions(model: nn.Module, found: dict[str, Any], control: dict[str, Any]
     """
     sizes = _sizes(model)
     hints: list[Hint] = []
-    alike, chance = (neighbours(each.get("similar_maps", {})) for each in (found, control))
-    names = [name for name in alike if name in chance and name in sizes]
-    if names:
-        first = _before(found["similar_maps"], names[0])
-        listed = [sizes.get(first, sizes[names[0]]), *(sizes[name] for name in names)]
-        hints += sharing(listed, [alike[name] for name in names], [chance[name] for name in names])
+    theirs = {tuple(each["layers"]): each for each in control.get("similar_maps", {}).get("groups", [])}
+    for group in found.get("similar_maps", {}).get("groups", []):
+        same = theirs.get(tuple(group["layers"]))
+        if same is not None:
+            hints += _of_group(sizes, group["layers"], _neighbours(group), _neighbours(same))
+    inner = backbone(model)
+    if isinstance(inner, VisionTransformerModule):
+        hints = _that_can(inner.config, hints)
     near = found.get("tokens", {}).get("neighbours_centred", {})
-    after = [name for name in near if name in sizes]
-    if after and not any(" turn " in name for name in after):
-        hints += pooling([sizes[name] for name in after], [near[name] for name in after])
+    behind = {name.partition(" turn ")[0]: value for name, value in near.items()}  # of the last turn
+    after = [name for name in behind if name in sizes]
+    if after:
+        hints += pooling([sizes[name] for name in after], [behind[name] for name in after])
     return hints
 
 
 def told(hints: list[Hint], macs: int | None) -> str:
     """The suggestions as a sentence."""
-    if not hints:
-        return "Nothing is alike enough to suggest sharing or pooling."
-    share = [each for each in hints if each.kind == "share"]
-    pool = [each for each in hints if each.kind == "pool"]
+    kinds: dict[str, list[Hint]] = {"share": [], "pool": [], "turns": [], "cannot": []}
+    for hint in hints:
+        kinds[hint.kind].append(hint)
     parts = []
-    if share:
-        saved = sum(each.saved_macs for each in share)
+    if kinds["share"]:
+        saved = sum(each.saved_macs for each in kinds["share"])
         of = f" ({100 * saved / macs:.0f} % of all)" if macs else ""
-        listed = ", ".join(f"{each.layer} from {each.of}" for each in share[:6]) + (
-            " …" if len(share) > 6 else ""
-        )
+        listed = _listed([f"{each.layer} from {each.of}" for each in kinds["share"]])
         parts.append(
-            f"{len(share)} layers could share a map ({listed}) and save {saved / 1e6:,.1f} million MACs{of}"
+            f"{len(kinds['share'])} layers could share a map ({listed}) and save {saved / 1e6:,.1f} million "
+            f"MACs{of}"
         )
-    for each in pool:
+    for each in kinds["pool"]:
         parts.append(
             f"tokens could be pooled by 2 × 2 after {each.layer} (neighbours {each.alike:.2f} alike), "
             f"which saves about {each.saved_macs / 1e6:,.1f} million"
         )
-    return "To try, not proven: " + "; ".join(parts) + "."
+    if kinds["turns"]:
+        saved = sum(each.saved_macs for each in kinds["turns"])
+        listed = _listed([each.layer for each in kinds["turns"]])
+        parts.append(
+            f"the turns of {listed} have maps alike; a turn cannot take another's, since one block runs in "
+            f"all, but one turn instead (vt.with_turns) would save {saved / 1e6:,.1f} million MACs"
+        )
+    sentence = "Nothing is suggested to share or to pool."
+    if parts:
+        sentence = f"To try, not proven: {'; '.join(parts)}."
+    if kinds["cannot"]:
+        listed = _listed([each.layer for each in kinds["cannot"]])
+        sentence += f" {listed} would be alike enough, but: {kinds['cannot'][0].why}."
+    return sentence
 
 
-def _before(values: dict[str, Any], name: str) -> str:
-    for group in values["groups"]:
-        if name in group["layers"]:
-            return str(group["layers"][group["layers"].index(name) - 1])
-    return name
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:MOST_TOLD]) + (" …" if len(names) > MOST_TOLD else "")
+
+
+def _neighbours(group: dict[str, Any]) -> list[float]:
+    """Matched correlation of each map with the one before."""
+    near: list[float] = torch.tensor(group["matched"]).diagonal(1).tolist()
+    return near
+
+
+def _of_group(
+    sizes: dict[str, LayerSize], names: list[str], near: list[float], chance: list[float]
+) -> list[Hint]:
+    """Of maps over equally many tokens: a layer with turns is as alike as the least alike of them."""
+    apart = [name.partition(" turn ") for name in names]
+    if any(layer not in sizes or not (turn.isdecimal() or not turn) for layer, _, turn in apart):
+        return []  # several attentions in a layer: nothing says which would take which
+    least: dict[str, tuple[float, float]] = {}
+    between: dict[str, list[float]] = {}
+    for number in range(1, len(names)):
+        layer, same = apart[number][0], apart[number][0] == apart[number - 1][0]
+        pair = (near[number - 1], chance[number - 1])
+        if layer != apart[0][0]:
+            least[layer] = min(least.get(layer, pair), pair, key=lambda each: each[0] - each[1])
+        if same:
+            between.setdefault(layer, []).append(pair[0] - pair[1])
+    listed = [sizes[apart[0][0]], *(sizes[layer] for layer in least)]
+    hints = sharing(listed, [pair[0] for pair in least.values()], [pair[1] for pair in least.values()])
+    for layer, alike in between.items():
+        if len(alike) == sizes[layer].times - 1:
+            hints += fewer_turns(sizes[layer], alike)
+    return hints
+
+
+def _that_can(config: VisionTransformer, hints: list[Hint]) -> list[Hint]:
+    """The hints as they are where the model with them can be built, with what it really saves."""
+    checked = []
+    for hint in hints:
+        if hint.kind != "share":
+            checked.append(hint)
+            continue
+        layer, lender = (int(name.rpartition(".")[2]) for name in (hint.layer, hint.of))
+        try:
+            shared = with_shared_map(config, layer, lender)
+            saved = cost(config).macs - cost(shared).macs
+        except ConfigError as error:
+            checked.append(replace(hint, kind="cannot", saved_macs=0, why=str(error)))
+        else:
+            checked.append(replace(hint, saved_macs=saved))
+            config = shared
+    return checked
 
 
 def _sizes(model: nn.Module) -> dict[str, LayerSize]:
-    """By layer; turns are not listed, since their map could be shared by none of the parts."""
+    """By layer."""
     found = backbone(model)
     if isinstance(found, VisionTransformerModule):
         by_layer = {each.name: each for each in cost(found.config).by_layer}
@@ -75,19 +141,27 @@ def _sizes(model: nn.Module) -> dict[str, LayerSize]:
         for number, (part, shape) in enumerate(zip(found.config.layers, found.config.shapes(), strict=False)):
             name = f"layers.{number}"
             width = _attention_width(part, shape.width)
-            sizes[name] = LayerSize(name, shape.tokens, width, by_layer[name].macs)
+            times = part.times if isinstance(part, Recursive) else 1
+            sizes[name] = LayerSize(name, shape.tokens, width, by_layer[name].macs, times=times)
         return sizes
-    blocks: Any = found.blocks
-    width = int(found.embed_dim)  # type: ignore[arg-type]
-    stem: Any = getattr(found, "patch_embed", None) or getattr(found, "stem", None)
-    tokens = int(stem.num_patches) + int(getattr(found, "num_prefix_tokens", 0))
-    weights = [sum(each.numel() for each in block.parameters() if each.ndim == 2) for block in blocks]
-    return {
-        f"blocks.{number}": LayerSize(
-            f"blocks.{number}", tokens, width, tokens * each + 2 * tokens**2 * width
-        )
-        for number, each in enumerate(weights)
-    }
+    return {name: _size_of_timm(found, name, block) for name, block in layers_of(found)}
+
+
+def _size_of_timm(model: nn.Module, name: str, block: Any) -> LayerSize:
+    weights = sum(
+        each.numel()
+        for key, each in block.named_parameters()
+        if each.ndim == 2 and "relative_position" not in key
+    )
+    if hasattr(block, "window_size"):
+        tokens, width = block.input_resolution[0] * block.input_resolution[1], int(block.dim)
+        group = block.window_size[0] * block.window_size[1]
+        return LayerSize(name, tokens, width, tokens * weights + 2 * tokens * group * width, group)
+    whole: Any = model
+    grid = grid_of(model)
+    assert grid is not None  # all that are known cut patches
+    tokens, width = grid[0] * grid[1] + int(getattr(model, "num_prefix_tokens", 0)), int(whole.embed_dim)
+    return LayerSize(name, tokens, width, tokens * weights + 2 * tokens**2 * width)
 
 
 def _attention_width(part: Any, width: int) -> int:

@@ -6,7 +6,7 @@ from torch import Tensor
 from vitreous.analysis.cka import FEWEST, cka_matrix
 from vitreous.analysis.seen import BLOCK, Features
 from vitreous.insight.chart import Matrix
-from vitreous.insight.meters.meter import Finding, Meter, Setting, spaced
+from vitreous.insight.meters.meter import Finding, Meter, Setting, short_name, spaced
 
 NAME = "cka"
 TITLE = "Layers that represent alike (CKA)"
@@ -44,7 +44,7 @@ class LayersAlike(Meter):
         each = list(vectors.values())
         matrix = cka_matrix(each, each)
         near = [float(matrix[n, n + 1]) for n in range(len(matrix) - 1)]
-        names = tuple(name.removeprefix("layers.").removeprefix("blocks.") for name in vectors)
+        names = tuple(map(short_name, vectors))
         shows = "There is one layer."
         if near:
             place = min(range(len(near)), key=near.__getitem__)

@@ -1,5 +1,7 @@
 """Where attention looks: maps of heads and query points on images, and rollout."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -13,7 +15,8 @@ TITLE = "Where attention looks"
 HOW = (
     "What the query token takes from where, head by head and layer by layer, over a few images: "
     "brighter is more. The query is the class token where there is one, and the middle patch else. "
-    "Rollout multiplies the maps through the layers. Where a model looks is not why it answers."
+    "Rollout multiplies the maps through the layers; a head that pools by weights has a map of them. "
+    "Where a model looks is not why it answers."
 )
 IMAGES, LAYERS = 4, 6
 
@@ -65,13 +68,21 @@ class Looks(Meter):
         flow = rolled[:, query, end.prefix :]
         first = list(maps)[begin]
         scaled = _scaled(flow[:, None])
-        found = {"layers": layers, "rollout": scaled, "grid": [rows, columns], "rollout_from": first}
+        found: dict[str, Any] = {"layers": layers, "rollout": scaled, "rollout_from": first}
+        found["grid"] = [rows, columns]
         mass = flow / flow.sum(dim=1, keepdim=True).clamp_min(1e-12)
         even = torch.log(torch.tensor(float(mass.shape[1])))
         entropy = 100 * float((torch.special.entr(mass).sum(dim=1) / even).mean())
         shows = f"Rollout from {first} has {entropy:.0f} % of the entropy of looking everywhere alike."
         pictures = tuple((f"image {n}", _grey(one[0], columns)) for n, one in enumerate(scaled))
-        return Finding(found, shows, (Images(title="Rollout", pictures=pictures, columns=IMAGES),))
+        charts = [Images(title="Rollout", pictures=pictures, columns=IMAGES)]
+        pool = seen.maps.get("head")
+        if pool is not None and pool.grid is not None:
+            found["head"] = _scaled(pool.dense()[:, :, 0])
+            wide = pool.grid[1]
+            pictures = tuple((f"image {n}", _grey(one[0], wide)) for n, one in enumerate(found["head"]))
+            charts.append(Images(title="What the head pools", pictures=pictures, columns=IMAGES))
+        return Finding(found, shows, tuple(charts))
 
 
 def _grey(values: list[int], columns: int) -> tuple[tuple[tuple[int, int, int], ...], ...]:

@@ -7,6 +7,7 @@ drawn side by side is a function beside the meter.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,7 +29,10 @@ class Setting:
         config: its description; None for timm's.
         image: channels, height and width of its input.
         few: some normalised images, the first of those that are looked at.
+        pixels: the first so many of them for the eye: uint8 (images, channels, height, width).
+        classes: names of the model's outputs; None where they are not known.
         labels: of these; None where the model's classes are not those of the data.
+        run: the folder of the run that the model came from; None for others, and for the control.
         batches: normalised images with their labels, again from the start: batches(how many images).
         control: whether this is the untrained model.
         budget_s: most seconds for what is dear.
@@ -40,7 +44,10 @@ class Setting:
     config: VisionTransformer | None
     image: tuple[int, int, int]
     few: Tensor
+    pixels: Callable[[int], Tensor]
+    classes: tuple[str, ...] | None
     labels: Tensor | None
+    run: Path | None
     batches: Callable[[int], Any]
     control: bool
     budget_s: float
@@ -122,6 +129,11 @@ class Means:
     def listed(self) -> list[float]:
         """One number a layer."""
         return [float(self.of(name)) for name in self.sums]
+
+
+def short_name(name: str) -> str:
+    """A layer's name for an axis: `layers.3 turn 1` is `3 turn 1`, a block of a stage `0.1`."""
+    return name.replace(".blocks.", ".").removeprefix("layers.").removeprefix("blocks.")
 
 
 def spaced(names: Sequence[str], most: int) -> list[str]:

@@ -32,7 +32,7 @@ class Pools(Meter):
         model = backbone(setting.model)
         pools = [(name, each) for name, each in model.named_modules() if isinstance(each, POOLS)]
         if not pools or not isinstance(model, VisionTransformerModule):
-            return Finding({}, "The model does not pool.")
+            return Finding({}, "The model has none of this package's pools.")
         sums = Means()
 
         def look(name: str, module: nn.Module, tokens: Tokens) -> None:

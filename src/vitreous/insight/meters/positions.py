@@ -34,7 +34,8 @@ class Positions(Meter):
         terms = position_terms(setting.model)
         if not terms:
             return Finding(
-                {}, "The model has no position table: places are told by convolutions, or not at all."
+                {},
+                "No position table: places are told by convolutions or turned queries, or not at all.",
             )
         vectors = [each for each in terms if each.term is not None]
         biases = [each for each in terms if each.bias is not None]

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from vitreous.analysis.map_similarity import MEASURES, MapSimilarity
 from vitreous.analysis.seen import AttentionMap
 from vitreous.insight.chart import Chart, Line, Lines, Matrix
-from vitreous.insight.meters.meter import MOST_TOKENS, Finding, MapShape, Meter, Setting, spaced
+from vitreous.insight.meters.meter import MOST_TOKENS, Finding, MapShape, Meter, Setting, short_name, spaced
 
 NAME = "similar_maps"
 TITLE = "Similarity of attention maps between layers"
@@ -88,7 +87,7 @@ class SimilarMaps(Meter):
                 f"of {len(names)} layers"
             )
             rows = tuple(tuple(row) for row in result.matched.tolist())
-            short = tuple(name.rpartition(".")[2] for name in names)
+            short = tuple(map(short_name, names))
             charts.append(
                 Matrix(
                     title=f"Matched correlation of maps, {tokens} tokens",
@@ -119,13 +118,3 @@ class SimilarMaps(Meter):
         if self.large:
             values["left_out"] = self.large
         return Finding(values, f"Matched correlation is {'; '.join(told)}.", tuple(charts))
-
-
-def neighbours(values: dict[str, Any], measure: str = "matched") -> dict[str, float]:
-    """Similarity of each layer with the one before it, by the layer's name."""
-    found = {}
-    for group in values.get("groups", []):
-        matrix = torch.tensor(group[measure])
-        for place in range(1, len(group["layers"])):
-            found[group["layers"][place]] = float(matrix[place - 1, place])
-    return found
