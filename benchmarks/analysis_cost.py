@@ -10,7 +10,10 @@ Analyses: `vt.analyze` over images of noise in a temporary folder, all analyses 
 the untrained control; seconds, and the process's largest resident memory beyond that after one pass of the
 plain model. Goals: 300 s for a tiny model over 1,000 images at 224 on two cores, 1 GiB beyond.
 
-The last line is one JSON object; `--keep NAME` writes both to `results/`.
+Probes: seconds of all four, after every validation of `--probe-epochs` epochs on digits, over those of the
+run, which has short epochs; longer ones make the share smaller. Goal: 3 %.
+
+The last line is one JSON object; `--keep NAME` writes both to `results/`, with `--note` in it.
 """
 
 import argparse
@@ -32,6 +35,8 @@ from torch import Tensor, nn
 
 import vitreous as vt
 from vitreous.analysis.watch import watch
+from vitreous.training.metrics_log import read_events
+from vitreous.training.probes import PROBES
 
 
 def main() -> None:
@@ -48,7 +53,12 @@ def main() -> None:
         more = "–" if row["beyond_mib"] is None else f"{row['beyond_mib']:.0f}"
         lines.append(f"| {row['model']} | {cells[0]} | {cells[1]} | {whole} | {more} |")
     record: dict[str, Any] = {"machine": describe_machine("cpu"), "arguments": vars(arguments), "rows": rows}
-    text = "\n".join(["# What looking inside costs", "", *lines, "", f"{record['machine']}", ""])
+    if arguments.probe_epochs:
+        record["probes"] = probing(arguments.probe_epochs)
+        told = "Probes take {share:.1%} of a run of {model} on digits: {probe_s:.2f} of {wall_s:.1f} s."
+        lines += ["", told.format(**record["probes"])]
+    note = [arguments.note, ""] if arguments.note else []
+    text = "\n".join(["# What looking inside costs", "", *lines, "", *note, f"{record['machine']}", ""])
     print(text)
     if arguments.keep:
         keep(arguments.keep, text, record)
@@ -65,6 +75,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, default=15)
     parser.add_argument("--images", type=int, default=1000, help="for all analyses; 0 leaves them out")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--probe-epochs", type=int, default=0, help="0 leaves probes out")
+    parser.add_argument("--note", default="", help="what else ran on the machine")
     parser.add_argument("--keep", default=None, help="name of the result files")
     return parser.parse_args()
 
@@ -110,6 +122,19 @@ def ratio(model: nn.Module, images: Tensor, pairs: int, how: dict[str, Any]) -> 
         found.append(one / two if pair % 2 else two / one)
     low, middle, high = statistics.quantiles(found, n=4) if pairs > 1 else (found[0],) * 3
     return low, middle, high
+
+
+def probing(epochs: int, model: str = "eit_digits") -> dict[str, Any]:
+    """Seconds of probes over those of a run on digits."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder, "run")
+        vt.train(
+            data="digits", model=model, out=str(run), epochs=epochs, device="cpu", probes=",".join(PROBES)
+        )
+        events = read_events(run / "metrics.jsonl")
+    probe_s = sum(each.get("time/probe_s", 0.0) for each in events)
+    wall_s = max(each["wall_s"] for each in events)
+    return {"model": model, "epochs": epochs, "probe_s": probe_s, "wall_s": wall_s, "share": probe_s / wall_s}
 
 
 def analyses(model: nn.Module, count: int, size: tuple[int, int]) -> dict[str, float]:
