@@ -2,6 +2,7 @@
 
 import json
 import logging
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,11 @@ from vitreous.interop.model_folder import save_model
 from vitreous.models import build, config
 from vitreous.models.as_json import to_json
 
+EVERY = [
+    name
+    for name, each in ANALYSES.items()
+    if name != "curvature" and (each.needs is None or find_spec(each.needs[0]))
+]
 CLASSES = ("a$b", "<script>alert(1)</script>", "c|d`e")
 
 
@@ -52,12 +58,12 @@ def test_every_analysis_says_something_about_every_kind_of_model(photos: Path, t
         saved(tmp_path / "mixer", "mlp_mixer_small"),
         timm.create_model("vit_tiny_patch16_224", img_size=32, patch_size=8, depth=2, num_classes=3),
     ]
-    result = analyze(models, photos, images=16, only=list(ANALYSES), steps=3, device="cpu")
+    result = analyze(models, photos, images=16, only=EVERY, steps=3, device="cpu")
     told = json.loads(json.dumps(result.to_json(), allow_nan=False))
     assert [each["name"] for each in told["models"]] == ["psvit", "sret", "mixer", "vit_tiny_patch16_224"]
     assert told["images"] == 16 and told["control_images"] == 16
     for model in told["models"]:
-        assert list(model["analyses"]) == list(ANALYSES)
+        assert list(model["analyses"]) == EVERY
         assert all(each["shows"].endswith(".") for each in model["analyses"].values())
     psvit, sret, mixer, vit = (model["analyses"] for model in told["models"])
     assert len(psvit["hfd"]["values"]["share"]) == len(psvit["hfd"]["untrained"]["share"]) > 0
@@ -88,6 +94,24 @@ def test_the_folder_holds_every_number_and_a_picture_for_each_chart(photos: Path
     pictures = {each.name for each in out.glob("*.png")}
     assert "hfd-together-0.png" in pictures and all(each in page for each in pictures)
     analyze(model, photos, images=8, out=out, only=["tokens"], control=False)  # the same place, again
+
+
+@pytest.mark.parametrize(
+    "name", ["swin_tiny_patch4_window7_224", "beit_base_patch16_224", "eva02_tiny_patch14_224"]
+)
+def test_timms_windows_biases_and_turned_queries_go_through_every_analysis(name: str, photos: Path) -> None:
+    more: dict[str, Any] = {"patch_size": 8, "depth": 2, "num_heads": 2, "embed_dim": 16}
+    if name.startswith("swin"):
+        more = {"depths": (2, 2), "num_heads": (2, 4), "embed_dim": 16, "window_size": 4}
+    torch.manual_seed(0)
+    model = timm.create_model(name, img_size=32, num_classes=3, **more)
+    (looked,) = analyze(model, photos, images=8, only=[each for each in EVERY if each != "landscape"]).models
+    assert all(each.endswith(".") for each in looked.shows.values())
+    for each in ("hfd", "head_diversity", "tokens", "cka", "attention", "time"):
+        assert looked.found[each], each
+    assert isinstance(looked.facts["suggestions"], list)
+    if not name.startswith("eva"):
+        assert "relative" in looked.found["position"]["joining"]
 
 
 def test_names_cannot_hurt_page_or_file_system(photos: Path, tmp_path: Path) -> None:

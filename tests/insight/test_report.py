@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from vitreous.models.as_json import to_json
 from vitreous.training.train import train
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
-ONLY = ("hfd", "head_diversity", "tokens", "attention")
+CAM = find_spec("captum") is not None
+ONLY = ("hfd", "head_diversity", "tokens", "attention", *(["cam"] if CAM else []))
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +59,7 @@ def test_the_page_tells_the_run_from_result_to_provenance(one: Path, runs: list[
         assert f"<h2>{heading}</h2>" in text
     assert "top-1" in text and "Probe hfd" in text and "Confusion" in text and "layers.1" in text
     assert "High-frequency share" in text and "Attention from a point you pick" in text
+    assert ("What spoke for the answer" in text and "Images and their maps; answers: " in text) == CAM
     picks = json.loads(re.search(r'id="picks">(.*?)</script>', text, re.DOTALL)[1])  # type: ignore[index]
     assert len(picks) == 1 and len(picks[0]["images"]) == 4 and len(picks[0]["layers"]) == 2
 

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from torch import nn
 
 from vitreous.errors import ConfigError, did_you_mean
 from vitreous.insight.chart import Line, Lines
 from vitreous.insight.meters import (
+    cam,
     colours,
+    curvature,
     cutoff,
     head_diversity,
     hfd,
@@ -35,6 +38,7 @@ class Analysis:
         make: a meter for a model whose images have this height and width.
         together: (key of the values, what the y axis is) of the curve that models are compared by.
         dear: whether it runs only when it is asked for by name.
+        needs: a library that an extra brings, and that extra.
     """
 
     name: str
@@ -43,6 +47,7 @@ class Analysis:
     make: Callable[[nn.Module, int, int], Meter]
     together: tuple[str, str] | None = None
     dear: bool = False
+    needs: tuple[str, str] | None = None
 
 
 ANALYSES: dict[str, Analysis] = {
@@ -92,6 +97,7 @@ ANALYSES: dict[str, Analysis] = {
         Analysis(recursion.NAME, recursion.TITLE, recursion.HOW, lambda m, h, w: recursion.Recursion()),
         Analysis(pools.NAME, pools.TITLE, pools.HOW, lambda m, h, w: pools.Pools()),
         Analysis(looks.NAME, looks.TITLE, looks.HOW, lambda m, h, w: looks.Looks()),
+        Analysis(cam.NAME, cam.TITLE, cam.HOW, lambda m, h, w: cam.Cam(), needs=("captum", "explain")),
         Analysis(colours.NAME, colours.TITLE, colours.HOW, lambda m, h, w: colours.Colours()),
         Analysis(
             timing.NAME, timing.TITLE, timing.HOW, lambda m, h, w: timing.Timing(), ("ms", "ms a batch")
@@ -103,6 +109,9 @@ ANALYSES: dict[str, Analysis] = {
             lambda m, h, w: landscape.LossLandscape(),
             dear=True,
         ),
+        Analysis(
+            curvature.NAME, curvature.TITLE, curvature.HOW, lambda m, h, w: curvature.Curvature(), dear=True
+        ),
     )
 }
 
@@ -111,7 +120,7 @@ def chosen(only: Sequence[str] | None) -> list[Analysis]:
     """The analyses of these names; by default all but the dear ones.
 
     Raises:
-        ConfigError: an unknown name; the nearest is named.
+        ConfigError: an unknown name, of which the nearest is named, or a library that is not installed.
     """
     if not only:
         return [each for each in ANALYSES.values() if not each.dear]
@@ -120,6 +129,9 @@ def chosen(only: Sequence[str] | None) -> list[Analysis]:
             raise ConfigError(
                 f"{name} is no analysis ({', '.join(ANALYSES)}){did_you_mean(name, ANALYSES, most=1)}"
             )
+        needs = ANALYSES[name].needs
+        if needs is not None and find_spec(needs[0]) is None:
+            raise ConfigError(f"{name} needs {needs[0]}: pip install 'vitreous[{needs[1]}]'")
     return [each for name, each in ANALYSES.items() if name in only]
 
 

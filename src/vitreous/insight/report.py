@@ -53,7 +53,7 @@ def report(
         runs: run folders, or folders of sets of seeds.
         out: the file; by default `report.html` in the run, or here for several.
         images: how many to look inside with.
-        only: analyses; by default all but the loss landscape.
+        only: analyses; by default all but the loss landscape and the curvature.
         device: `cpu`, `cuda`, …, or `auto`.
 
     Raises:

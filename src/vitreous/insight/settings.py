@@ -14,13 +14,14 @@ class AnalyzeSettings:
             `timm/NAME@untrained` for none).
         data: images, as for training; by default those that the first run held out.
         out: folder of the results.
-        only: analyses, separated by commas; by default all but `landscape`.
+        only: analyses, separated by commas; by default all but `landscape` and
+            `curvature`.
         split: which part of the images.
         images: how many to look at.
         device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`.
         seed: of the draw of images.
         control: look at each model with first weights, too.
-        budget_s: most seconds for a loss landscape; its cost is told first.
+        budget_s: most seconds for a loss landscape, and for curvature; the cost is told first.
         steps: along each axis of a loss landscape; odd.
         dimensions: of a loss landscape, 1 or 2.
     """
@@ -47,7 +48,8 @@ class ReportSettings:
         runs: run folders, or folders of sets of seeds.
         out: the file; by default `report.html` in the run, or here for several.
         images: how many of the held-out images to look inside with.
-        only: analyses, separated by commas; by default all but `landscape`.
+        only: analyses, separated by commas; by default all but `landscape` and
+            `curvature`.
         device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`.
     """
 
