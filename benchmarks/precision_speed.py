@@ -87,7 +87,9 @@ def main() -> None:
     settings = TrainSettings(device=arguments.device)
     device = automatic.choose_device(settings, machine, reasons)
     precision = automatic.choose_precision(settings, device, machine, reasons)
-    compiled = automatic.choose_compile(settings, device, precision, LONG_RUN_S, machine, reasons)
+    compiled = automatic.choose_compile(
+        settings, device, precision, LONG_RUN_S, arguments.image_size, machine, reasons
+    )
     described = config(
         arguments.model, image_size=arguments.image_size, classes=10, channels=arguments.channels
     )

@@ -15,7 +15,7 @@ def symmetric(eigenvalues: list[float]) -> Tensor:
     """A matrix with these eigenvalues and no eigenvector along an axis."""
     count = len(eigenvalues)
     generator = torch.Generator().manual_seed(1)
-    basis = torch.linalg.qr(torch.randn(count, count, generator=generator, dtype=torch.float64)).Q
+    basis: Tensor = torch.linalg.qr(torch.randn(count, count, generator=generator, dtype=torch.float64)).Q
     return basis @ torch.diag(torch.tensor(eigenvalues, dtype=torch.float64)) @ basis.T
 
 

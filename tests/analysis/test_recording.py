@@ -1,6 +1,7 @@
 """Looking inside changes nothing, sees every layer of every model, and the maps are those applied."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import timm
@@ -222,7 +223,7 @@ def test_biases_windows_and_turned_queries_give_the_explicit_map(name: str, more
         parameter.data += 0.2 * torch.randn_like(parameter)
     images = torch.randn(2, 3, 32, 32, dtype=torch.float64)
     explicit: list[torch.Tensor] = []
-    attentions = [each for each in model.modules() if hasattr(each, "fused_attn")]
+    attentions: list[Any] = [each for each in model.modules() if hasattr(each, "fused_attn")]
     for each in attentions:
         each.fused_attn = False
         each.attn_drop.register_forward_hook(lambda module, given, out: explicit.append(out))

@@ -72,7 +72,7 @@ def _plain(attention: Any, kept: Kept) -> Tensor:
     if k.shape[1] < q.shape[1]:
         k = k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)
     scores: Tensor = q * attention.scale @ k.transpose(-2, -1)
-    mask = kept["attn_mask"]
+    mask: Tensor | None = kept["attn_mask"]
     if kept["is_causal"]:
         return scores + torch.full_like(scores[0, 0], float("-inf")).triu(1)
     if mask is None:
@@ -84,7 +84,7 @@ def _plain(attention: Any, kept: Kept) -> Tensor:
 
 def _turned(attention: Any, x: Tensor, rope: Tensor) -> Tensor:
     """Patches turned by their places; the prefix has none."""
-    from timm.layers import apply_rot_embed_cat
+    from timm.layers.pos_embed_sincos import apply_rot_embed_cat
 
     before, after = x.split((attention.num_prefix_tokens, x.shape[2] - attention.num_prefix_tokens), dim=2)
     half = bool(getattr(attention, "rotate_half", False))
@@ -110,4 +110,5 @@ def _of_windows(attention: Any, kept: Kept) -> Tensor:
     mask = kept["mask"]
     if mask is None:
         return scores
-    return (scores.unflatten(0, (-1, len(mask))) + mask[None, :, None]).flatten(0, 1)
+    masked: Tensor = scores.unflatten(0, (-1, len(mask))) + mask[None, :, None]
+    return masked.flatten(0, 1)

@@ -170,7 +170,7 @@ def windows_of(
             "(attention=False)"
         )
     numbers = torch.arange(grid[0] * grid[1]).view(grid).roll((-shift[0], -shift[1]), (0, 1))
-    squares = numbers.unflatten(1, (-1, size[1])).unflatten(0, (-1, size[0]))
+    squares: Tensor = numbers.unflatten(1, (-1, size[1])).unflatten(0, (-1, size[0]))
     return squares.transpose(1, 2).reshape(-1, size[0] * size[1])
 
 
