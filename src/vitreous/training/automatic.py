@@ -140,7 +140,7 @@ def choose_compile(
         if device == "cpu" and not (machine.cpu_bfloat16 == "amx" and precision == "bfloat16"):
             return False, "on CPUs without AMX it gained -5 to 20 % by model and costs a minute"
         if device == "cpu" and side < LARGE_ENOUGH_PX:
-            return False, f"on CPUs, images of {side} pixels train at 0.7 to 1.15 times the speed compiled"
+            return False, f"on CPUs, images of {side} pixels train at 0.7 to 1.2 times the speed compiled"
         enough = LONG_ENOUGH_CPU_S if device == "cpu" else LONG_ENOUGH_GPU_S
         if seconds < enough:
             return False, f"a run of about {seconds:.0f} s does not pay back the minute that it costs"
