@@ -2,12 +2,12 @@
 
     space = Space(config)                 every combination that cannot work is known from here on
     space.count                           how many architectures
-    genome = space.sample(generator)      one of them, each equally likely
+    genome = space.sample(generator)      one of them, each equally likely (`sampling.py`)
     space.resolve(genome)                 an ordinary VisionTransformer
     space.cost(genome)                    (MACs, parameters), exact, some microseconds a layer
 
-A genome is a tuple of whole numbers: the picks of choices around the layers, the layers that pools stand
-before, the picks inside pools, the picks of each layer. In its canonical form every architecture has one.
+A genome (`genome.py`) is a tuple of whole numbers, and a path (`walk.py`) through the space's graph
+(`lattice.py`). In its canonical form every architecture has one.
 """
 
 from collections.abc import Iterator
@@ -21,78 +21,19 @@ import numpy as np
 from vitreous.errors import ConfigError
 from vitreous.models.as_json import KINDS, read, write
 from vitreous.models.vision_transformer import VisionTransformer
-from vitreous.parts import Block, NoPosition, Part
 from vitreous.parts.description import Description
 from vitreous.searching import choice
 from vitreous.searching.budget import Budget
 from vitreous.searching.choice import Pooled
-from vitreous.searching.lattice import Edge, Ends, Lattice, Picks, joined, without_carry
+from vitreous.searching.genome import Gene, check_genome
+from vitreous.searching.genome import Genome as Genome
+from vitreous.searching.lattice import Edge, Ends, Lattice, Picks, joined
+from vitreous.searching.sampling import draw
 from vitreous.searching.variants import Variant, genes_of, variants
-from vitreous.searching.within import lending_only_to_takers, simplified
+from vitreous.searching.walk import Walk as Walk
+from vitreous.searching.within import simplified
 
-Genome = tuple[int, ...]
 SLOTS = ("stem", "prefix", "position", "head")
-
-
-@dataclass(frozen=True)
-class Gene:
-    """One number of a genome.
-
-    Args:
-        name: where it stands: `stem`, `pool 1`, `layer 3.mixer`.
-        kind: `option` of a choice, or `place` of a pool, which is the number of a layer.
-        options: how many values: 0 … options − 1, or layers 1 … options.
-    """
-
-    name: str
-    kind: Literal["option", "place"]
-    options: int
-
-
-@dataclass(frozen=True)
-class Pieces:
-    """What a path is made of: the position, and for each layer the pool before it, or (), and the layer."""
-
-    position: Part
-    pools: tuple[tuple[Part, ...], ...]
-    layers: tuple[Part, ...]
-
-
-@dataclass(frozen=True)
-class Walk:
-    """A genome's path: its ends, its layers, and its canonical form."""
-
-    lattice: Lattice
-    edges: tuple[Edge, ...]
-    genome: Genome
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of the whole model."""
-        return self.lattice.macs + sum(each.macs for each in self.edges) + self._end[0]
-
-    @property
-    def parameters(self) -> int:
-        """Parameters of the whole model."""
-        return self.lattice.parameters + sum(each.parameters for each in self.edges) + self._end[1]
-
-    @property
-    def pieces(self) -> "Pieces":
-        """What stands there, without what nobody takes."""
-        taken = _positions_taken(self.edges)
-        position: Part = self.lattice.ends.position
-        if not taken[0]:
-            left = without_carry(position)
-            position = NoPosition() if not left else left[0] if len(left) == 1 else Block(left)
-        pools = tuple(
-            edge.pool_parts if taken[number] else without_carry(Block(edge.pool_parts))
-            for number, edge in enumerate(self.edges, start=1)
-        )
-        return Pieces(position, pools, lending_only_to_takers(tuple(edge.part for edge in self.edges)))
-
-    @property
-    def _end(self) -> tuple[int, int]:
-        return self.lattice.end[self.edges[-1].to if self.edges else 0]
 
 
 @dataclass(frozen=True, repr=False)
@@ -204,7 +145,7 @@ class Space(Description):
         Raises:
             ConfigError: a number that no gene has, or pools out of order.
         """
-        self._check(genome)
+        check_genome(genome, self.genes, self.name)
         ends, places, pool_picks, layer_picks = self._parts_of(genome)
         lattice = min(
             self.lattices,
@@ -259,33 +200,7 @@ class Space(Description):
             generator: where the draw comes from.
             budget: MACs and parameters that are to be kept.
         """
-        limits = _limits(budget or Budget())
-        spent = [{"macs": it.macs, "parameters": it.parameters} for it in self.lattices]
-        open_to = [
-            number
-            for number, it in enumerate(self.lattices)
-            if _can(limits, spent[number], {name: it.least[name][0][0] for name in limits if limits[name]})
-        ] or range(len(self.lattices))
-        weights = [float(self.lattices[number].ways[0][0]) for number in open_to]
-        chosen = list(open_to)[_drawn(weights, generator)]
-        lattice, cost, state, edges = self.lattices[chosen], spent[chosen], 0, []
-        for layer in range(lattice.depth):
-            found = list(lattice.edges[layer][state].values())
-            after = [{name: cost[name] + getattr(it, name) for name in cost} for it in found]
-            fits = [
-                number
-                for number, it in enumerate(found)
-                if _can(
-                    limits,
-                    after[number],
-                    {name: lattice.least[name][layer + 1][it.to] for name in limits if limits[name]},
-                )
-            ] or range(len(found))
-            ways = [float(lattice.ways[layer + 1][found[number].to]) for number in fits]
-            number = list(fits)[_drawn(ways, generator)]
-            edges.append(found[number])
-            cost, state = after[number], found[number].to
-        return self._written(lattice, edges)
+        return self._written(*draw(self.lattices, generator, budget or Budget()))
 
     def all(self) -> Iterator[tuple[Genome, int, int]]:
         """Every canonical genome with its MACs and parameters; for spaces that can be counted through."""
@@ -353,21 +268,6 @@ class Space(Description):
             raise ConfigError(f"space: this is not a space but {type(found).__name__}")
         return found
 
-    def _check(self, genome: Genome) -> None:
-        if len(genome) != len(self.genes):
-            raise ConfigError(f"a genome of {self.name} has {len(self.genes)} numbers, not {len(genome)}")
-        places = []
-        for gene, pick in zip(self.genes, genome, strict=True):
-            first = 1 if gene.kind == "place" else 0
-            if not first <= pick < gene.options + first:
-                raise ConfigError(
-                    f"genome: {gene.name} is {pick}; {first} to {gene.options - 1 + first} work"
-                )
-            if gene.kind == "place":
-                places.append(pick)
-        if sorted(set(places)) != places:
-            raise ConfigError(f"genome: pools before layers {places}; each stands behind the one before")
-
     @cached_property
     def _lengths(self) -> list[int]:
         """Where in a genome what begins: ends, places, picks of each pool, picks of each layer, the end."""
@@ -395,30 +295,6 @@ def _simple(found: list[Variant]) -> list[Variant]:
         value = simplified(each.value)
         kept.setdefault(value, Variant(each.picks, value))
     return list(kept.values())
-
-
-def _positions_taken(edges: tuple[Edge, ...]) -> list[bool]:
-    """For the position slot and then for each layer with a pool: whether what it carries is taken."""
-    taken = [False] * (len(edges) + 1)
-    carrier = 0
-    for number, edge in enumerate(edges):
-        if edge.pool is not None:
-            carrier = number + 1
-        taken[carrier] = taken[carrier] or edge.takes_position
-    return taken
-
-
-def _limits(budget: Budget) -> dict[str, int | None]:
-    return {"macs": budget.macs, "parameters": budget.params}
-
-
-def _can(limits: dict[str, int | None], spent: dict[str, int], togo: dict[str, float]) -> bool:
-    return all(limit is None or spent[name] + togo[name] <= limit for name, limit in limits.items())
-
-
-def _drawn(weights: list[float], generator: np.random.Generator) -> int:
-    total = np.cumsum(np.asarray(weights) / sum(weights))
-    return min(int(np.searchsorted(total, generator.random(), side="right")), len(weights) - 1)
 
 
 def _of(name: str) -> str:
