@@ -63,3 +63,8 @@ def test_measuring_leaves_weights_and_the_rest_of_the_run_as_they_were(tiny_conf
     assert 0 < measure_step(model, take_step, batches, most_s=0.05) < 5
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(each.grad is None for each in model.parameters())
+
+
+def test_measuring_the_delivered_model_is_taken_off():
+    costs = {"spent_s": 20, "step_s": 0.1, "validation_s": 3.0, "eval_steps": 100}
+    assert fit_steps(600, final_s=50, **costs) == fit_steps(550, **costs) < fit_steps(600, **costs)

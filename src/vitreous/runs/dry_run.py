@@ -40,7 +40,7 @@ from vitreous.training.assemble import (
     make_val_batches,
 )
 from vitreous.training.check_settings import check_settings
-from vitreous.training.decide import decide, measure_validation
+from vitreous.training.decide import as_delivered, decide, measure_validation
 from vitreous.training.guard_run import warn_of_length, warn_of_mistakes
 from vitreous.training.guide import guided, untrained_guide
 from vitreous.training.objective import Shown
@@ -225,7 +225,7 @@ def _measured(settings: TrainSettings, plan: Plan, data: ImageData, prospect: Pr
         spent_s = time.perf_counter() - begun
         steps = fit_steps(
             parse_time(settings.time), spent_s=spent_s, step_s=median_s, validation_s=validation_s,
-            eval_steps=plan.eval_steps,
+            eval_steps=plan.eval_steps, final_s=measure_validation(as_delivered(plan), model, val, None),
         )  # fmt: skip
         plan = _with_length(plan, steps)
         warn_of_length(plan)

@@ -172,12 +172,14 @@ def fit_into_time(
         )
         step_s = share * step_s + (1 - share) * later_s
     validation_s = measure_validation(plan, model, val_batches, world)
+    final_s = measure_validation(as_delivered(plan), model, val_batches, world)
     total_steps = fit_steps(
         budget_s,
         spent_s=time.perf_counter() - begun,
         step_s=step_s,
         validation_s=validation_s,
         eval_steps=plan.eval_steps,
+        final_s=final_s,
     )
     reasons = automatic.Reasons(dict(plan.reasons))
     reasons.sentences["epochs"] = (
@@ -202,3 +204,9 @@ def measure_validation(plan: Plan, model: nn.Module, batches: Batches, world: Wo
         validate(model, some, plan.preprocessing, precision=plan.precision, world=world)
     seconds = (time.perf_counter() - start) / count * batches.steps_per_epoch
     return seconds * (2 if plan.recipe.ema else 1)
+
+
+def as_delivered(plan: Plan) -> Plan:
+    """The plan by which the delivered weights are measured once more: in float32, without an average."""
+    precision = "float64" if plan.precision == "float64" else "float32"
+    return dataclasses.replace(plan, precision=precision, recipe=dataclasses.replace(plan.recipe, ema=False))

@@ -51,6 +51,7 @@ def fit_steps(
     step_s: float,
     validation_s: float,
     eval_steps: int,
+    final_s: float = 0.0,
 ) -> int:
     """Optimizer steps that fit, at least 1.
 
@@ -60,8 +61,9 @@ def fit_steps(
         step_s: one step.
         validation_s: one validation of all weights that are validated.
         eval_steps: steps between validations; one more always comes at the end.
+        final_s: measuring what is delivered.
     """
-    left = (budget_s - spent_s - validation_s - FINISH_S) * SAFETY
+    left = (budget_s - spent_s - validation_s - final_s - FINISH_S) * SAFETY
     return max(1, math.floor(left / (step_s + validation_s / eval_steps)))
 
 
