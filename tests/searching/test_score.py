@@ -9,7 +9,7 @@ from tests.searching.spaces import tiny_psvit
 from vitreous.data.batch import Batch
 from vitreous.data.preprocessing import Preprocessing
 from vitreous.parts import ConvStem
-from vitreous.searching.score import Scorer
+from vitreous.searching.score import Scorer, _hopeless
 from vitreous.searching.space import Space
 from vitreous.searching.supernet import Supernet
 
@@ -74,3 +74,15 @@ def test_batch_norm_gets_the_statistics_of_the_path() -> None:
     one.score(space.dearest("macs"))
     one.score(genome)
     assert torch.equal(mean, first)  # whatever was scored in between
+
+
+def test_scores_do_not_depend_on_how_many_images_are_looked_at_at_once() -> None:
+    space = tiny_psvit()
+    genome = space.dearest("macs")
+    scores = {scorer(space, chunk=chunk).score(genome).top1 for chunk in (7, 20, 60, 500)}
+    assert len(scores) == 1
+
+
+def test_images_that_were_seen_are_no_longer_uncertain() -> None:
+    assert not _hopeless(100, 200, 100_000, 0.6)  # one of 3.5 hundredths is still possible
+    assert _hopeless(100, 200, 250, 0.6)  # the other 50 cannot all be so much better

@@ -2,7 +2,8 @@
 
 The images are decoded once and stay in memory; a candidate costs one pass in inference mode, in bfloat16
 where the search trains in it. A candidate that falls far behind what the parents reach is stopped early:
-after each chunk its accuracy plus three standard errors is compared with the least of the parents.
+after each chunk its accuracy plus three standard errors, those of a draw without replacement (images that are
+seen are no longer uncertain), is compared with the least of the parents.
 BatchNorm, where a space has it, is given the statistics of the candidate's own path first (SPOS does so with
 200 iterations), from the first batches of training.
 """
@@ -23,6 +24,7 @@ from vitreous.searching.supernet import Supernet
 from vitreous.training.step import MIXED, TYPES
 
 CHUNK = 500
+AT_ONCE_CPU = 125  # of more, what lies between two layers leaves the cache of a core
 ERRORS = 3.0
 RECALIBRATION = 20  # batches
 
@@ -74,6 +76,7 @@ class Scorer:
         order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0)).to(labels.device)
         self._images, self._labels = images[order], labels[order]
         self._calibration, self._chunk = calibration, chunk
+        self._at_once = AT_ONCE_CPU if labels.device.type == "cpu" else chunk
 
     @property
     def images(self) -> int:
@@ -95,14 +98,18 @@ class Scorer:
             for images, labels in zip(
                 self._images.split(self._chunk), self._labels.split(self._chunk), strict=True
             ):
-                logits = self._preprocessing.normalize(images)
-                for module in path:
-                    logits = module(logits)
-                right += int((logits.argmax(1) == labels).sum())
+                at_once = zip(images.split(self._at_once), labels.split(self._at_once), strict=True)
+                right += sum(self._right(path, *each) for each in at_once)
                 seen += len(labels)
-                if least is not None and seen < self.images and _hopeless(right, seen, least):
+                if least is not None and seen < self.images and _hopeless(right, seen, self.images, least):
                     break
         return Score(right / seen, seen, seen < self.images, time.perf_counter() - begin)
+
+    def _right(self, path: list[nn.Module], images: torch.Tensor, labels: torch.Tensor) -> int:
+        logits = self._preprocessing.normalize(images)
+        for module in path:
+            logits = module(logits)
+        return int((logits.argmax(1) == labels).sum())
 
     def _recalibrate(self, path: list[nn.Module], genome: Genome) -> None:
         inner = [each for module in path for each in module.modules()]
@@ -128,7 +135,7 @@ class Scorer:
         return torch.autocast(self._labels.device.type, TYPES[self._precision])
 
 
-def _hopeless(right: int, seen: int, least: float) -> bool:
+def _hopeless(right: int, seen: int, images: int, least: float) -> bool:
     share = right / seen
-    error = math.sqrt(max(share * (1 - share), 1 / seen) / seen)
+    error = math.sqrt(max(share * (1 - share), 1 / seen) / seen * (1 - seen / images))
     return share + ERRORS * error < least
