@@ -25,8 +25,9 @@ from vitreous.parts.description import Description
 from vitreous.searching import choice
 from vitreous.searching.budget import Budget
 from vitreous.searching.choice import Pooled
-from vitreous.searching.genome import Gene, check_genome
+from vitreous.searching.genome import Gene as Gene
 from vitreous.searching.genome import Genome as Genome
+from vitreous.searching.genome import check_genome
 from vitreous.searching.lattice import Edge, Ends, Lattice, Picks, joined
 from vitreous.searching.sampling import draw
 from vitreous.searching.variants import Variant, genes_of, variants
