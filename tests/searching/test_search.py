@@ -20,6 +20,7 @@ from tests.searching.spaces import tiny_psvit
 from vitreous.cli.main import main
 from vitreous.errors import ResumeMismatch, StoppedError
 from vitreous.interop.model_folder import load
+from vitreous.searching.deliver import delivered
 from vitreous.searching.evolve import Proposal
 from vitreous.searching.folder import SearchFolder
 from vitreous.searching.ledger import Candidate, Ledger
@@ -90,44 +91,71 @@ KILLED = """
 import json, os, sys
 import torch
 torch.set_num_threads(1)
-from vitreous.searching import ledger, train_supernet
+from vitreous.searching import ledger, report, train_supernet
 from vitreous.searching.search import search
+from vitreous.training import loop
 arguments, where = json.loads(sys.argv[1]), sys.argv[2]
-left = [5]
-def killing(inner):
-    def outer(*given, **named):
-        left[0] -= 1
-        if left[0] == 0:
-            os.kill(os.getpid(), 9)
-        return inner(*given, **named)
-    return outer
-if where == "supernet":
-    train_supernet.SupernetTraining._take = killing(train_supernet.SupernetTraining._take)
-else:
-    ledger.Ledger.finish = killing(ledger.Ledger.finish)
+left, owner, name = {
+    "supernet": (5, train_supernet.SupernetTraining, "_take"),
+    "evolution": (5, ledger.Ledger, "finish"),
+    "retraining": (3, loop.Loop, "_move"),
+    "report": (1, report, "_draw_front"),
+}[where]
+inner, left = getattr(owner, name), [left]
+def killing(*given, **named):
+    left[0] -= 1
+    if left[0] == 0:
+        os.kill(os.getpid(), 9)
+    return inner(*given, **named)
+setattr(owner, name, killing)
 search(**arguments)
 """
 
 
+@pytest.mark.slow
 def test_after_kill_nine_in_any_phase_the_same_command_ends_with_the_same_bits(
     tiny: dict[str, Any], tiny_search: Run, tmp_path: Path
 ) -> None:
     whole = tiny_search()
-    out = str(tmp_path / "killed")
-    arguments = tiny | {"out": out, "supernet": tiny["supernet"] | {"save_s": 0.0}}
-    for where in ("supernet", "evolution"):
+    out = tmp_path / "killed"
+    arguments = tiny | {"out": str(out), "supernet": tiny["supernet"] | {"save_s": 0.0}}
+    for where in ("supernet", "evolution", "retraining", "report"):
         ended = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", KILLED, json.dumps(arguments), where],
             env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), *sys.path])},
             capture_output=True,
         )
         assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()[-2000:]
-    assert 0 < len(ledger_lines(Path(out))) < 12
+        if where == "evolution":
+            assert 0 < len(ledger_lines(out)) < 12
+        assert (out / "retrained").exists() == (where in ("retraining", "report"))
+        assert not (out / "model").exists()
     again = search(**arguments)
     assert again.genome == whole.genome and again.metrics == whole.metrics
     assert ledger_lines(again.folder) == ledger_lines(whole.folder)
     first, second = load(whole.model_dir).state_dict(), load(again.model_dir).state_dict()
     assert all(torch.equal(each, second[name]) for name, each in first.items())
+    assert search(**arguments).metrics == again.metrics
+
+
+def test_a_model_is_delivered_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained, model = tmp_path / "trained", tmp_path / "model"
+    trained.mkdir()
+    (trained / "config.json").write_text("{}")
+
+    def half(source: Path, to: Path) -> None:
+        to.mkdir()
+        raise OSError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("vitreous.searching.deliver.shutil.copytree", half)
+        with pytest.raises(OSError, match="killed"):
+            delivered(trained, model)
+    assert not model.exists()
+    for _ in range(2):
+        delivered(trained, model)
+        assert [each.name for each in model.iterdir()] == ["config.json"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["model", "trained"]
 
 
 class SlowScorer:

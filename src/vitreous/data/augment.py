@@ -17,6 +17,7 @@ own, for the operations and for the noise that fills rectangles; mixing draws on
 image back, which is handed in too (`shard.py`).
 """
 
+import copy
 import itertools
 from collections.abc import Iterator
 
@@ -127,12 +128,22 @@ class Augmentation:
             for kind, alpha in ((v2.MixUp, mixup), (v2.CutMix, cutmix))
             if alpha > 0
         ]
-        self._mix = v2.RandomChoice(mixes) if mixes and mix_probability > 0 else None
+        self._mixes = v2.RandomChoice(mixes) if mixes else None
 
     @property
     def mixes(self) -> bool:
         """Whether targets are probabilities (batch, classes) rather than labels (batch,)."""
         return self._mix is not None
+
+    def mixing_at(self, probability: float) -> "Augmentation":
+        """The same with another share of mixed batches, of which there are none without mixup and cutmix."""
+        other = copy.copy(self)
+        other._mix_probability = probability
+        return other
+
+    @property
+    def _mix(self) -> v2.RandomChoice | None:
+        return self._mixes if self._mix_probability > 0 else None
 
     def __call__(
         self,

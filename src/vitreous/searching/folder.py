@@ -129,7 +129,8 @@ def _named(settings: SearchSettings) -> Path:
     kept = {key: value for key, value in values.items() if key not in WITHOUT_EFFECT}
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:6]
     data = Path(settings.data[0].rstrip("/").split(":")[-1]).stem if settings.data else "data"
-    name = f"search-{Path(settings.space).stem}-{data}-{digest}"
+    space = "" if settings.space == "auto" else f"-{Path(settings.space).stem}"
+    name = f"search{space}-{data}-{digest}"
     return runs_folder() / redact("".join(each if each.isalnum() or each in "_-." else "_" for each in name))
 
 

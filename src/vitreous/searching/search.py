@@ -13,7 +13,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,15 +26,16 @@ from vitreous.errors import ConfigError, ResumeMismatch, did_you_mean
 from vitreous.models.as_json import to_json
 from vitreous.models.catalog import config as catalog_config
 from vitreous.models.vision_transformer import VisionTransformer
-from vitreous.parts import ImageShape
 from vitreous.searching.budget import Budget, BudgetError, parse_budget
 from vitreous.searching.check_settings import check_settings
+from vitreous.searching.choose_space import SMALL, choose_space, device_of
+from vitreous.searching.deliver import delivered
 from vitreous.searching.evolve import evolve
 from vitreous.searching.feasible import check_budget
 from vitreous.searching.folder import SearchFolder
 from vitreous.searching.ledger import Candidate, Ledger
 from vitreous.searching.look import Looking
-from vitreous.searching.named import WIDE, named_space
+from vitreous.searching.named import WIDE
 from vitreous.searching.pareto import along, front, goals_of
 from vitreous.searching.report import write_report
 from vitreous.searching.retrain import Retrained, retrain
@@ -47,6 +47,7 @@ from vitreous.searching.strata import Paths
 from vitreous.searching.train_supernet import SupernetTraining
 from vitreous.searching.worth import Agreement, agreement, snip
 from vitreous.training.assemble import make_train_batches, make_val_batches
+from vitreous.training.automatic import Reasons
 from vitreous.training.decide import decide
 from vitreous.training.interruption import Interruption
 from vitreous.training.plan import Plan
@@ -202,15 +203,12 @@ class Search:
             self.folder.decide(seconds=self.seconds)
 
     def _space(self, data: ImageData) -> Space:
-        side = min(data.scan.heights[1], data.scan.widths[1])
-        size = max(4, round(side / 4) * 4)
-        if self.settings.space.startswith("psvit") and "small_image" not in self.settings.space:
-            size = 224
-        if self.settings.image_size != "auto":
-            size = self.settings.image_size
-        image = ImageShape(data.scan.channels, size, size)
-        space = named_space(self.settings.space, image=image, classes=len(data.classes))
-        logger.info("space %s: %s architectures at %d px", space.name, f"{space.count:,}", size)
+        kept, reasons = self.folder.plan, Reasons()
+        device = kept["plan"]["device"] if kept else device_of(self.settings)
+        self.space_name, space = choose_space(self.settings, data, device, reasons)
+        image, why = space.config.image, reasons.sentences
+        logger.info("space      %s, %s architectures (%s)", self.space_name, f"{space.count:,}", why["space"])
+        logger.info("image_size %d×%d (%s)", image.height, image.width, why["image_size"])
         return space
 
     def _plan(self, data: ImageData, space: Space) -> Plan:
@@ -433,9 +431,7 @@ class Search:
             seconds=self.seconds,
         )
         model = path / "model"
-        if model.exists():
-            shutil.rmtree(model)
-        shutil.copytree(winners[0].run / "model", model)
+        delivered(winners[0].run / "model", model)
         verdict = json.loads((path / "report.json").read_text())["verdict"]
         assert winners[0].candidate is not None
         genome = winners[0].candidate.genome
@@ -457,7 +453,7 @@ class Search:
 
     def _preset(self, space: Space) -> VisionTransformer | None:
         """The hand-made model of the space's family, where there is one within the exact limits."""
-        name = {WIDE: "psvit_2d_small_image_12"}.get(self.settings.space, self.settings.space)
+        name = {WIDE: SMALL}.get(self.space_name, self.space_name)
         if name.endswith((".py", ".json")):
             logger.info("a space of your own has no hand-made preset to compare with")
             return None

@@ -61,7 +61,7 @@ class SearchSettings:
     Args:
         data: folder of class folders, parquet files, `torch/<name>`, `digits`: all that `train` takes.
         space: `psvit_2d_tiny` or any PSViT of `vitreous models`, `wide_small_image`, or a file: *.py that
-            defines `space(image, classes)`, or *.json.
+            defines `space(image, classes)`, or *.json. `auto` goes by the size of the images.
         budget: limits of the models, such as `macs=0.6G,params=6M,latency_ms=8,memory=200MB`.
         time: for everything, such as `2h`: half for the supernet, a fifth for evolution, the rest for
             retraining.
@@ -92,7 +92,7 @@ class SearchSettings:
     """
 
     data: list[str] = field(default_factory=list)
-    space: str = "psvit_2d_tiny"
+    space: str = "auto"
     budget: str = ""
     time: str | None = None
     out: str | None = None

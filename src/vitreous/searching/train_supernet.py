@@ -21,6 +21,7 @@ from vitreous.data.images import ImageData
 from vitreous.data.loading import Loading
 from vitreous.data.streams import stream_seed
 from vitreous.errors import DivergedError, StoppedError
+from vitreous.searching.mixing import with_mixing
 from vitreous.searching.space import Genome
 from vitreous.searching.strata import Paths
 from vitreous.searching.supernet import Supernet
@@ -120,6 +121,8 @@ class SupernetTraining:
             first = checkpoint.state["step"]
         if first >= total_steps:
             return self._done()
+
+        self._augment = with_mixing(self._augment, self.plan, total_steps)
 
         def save(step: int) -> None:
             state = {"step": step, "total_steps": total_steps}
