@@ -6,10 +6,10 @@ import re
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.insight.browser import check_everywhere, chromium, opened
 from vitreous.cli.main import main
 from vitreous.errors import ConfigError
 from vitreous.insight.report import MOST_BYTES, report
@@ -101,58 +101,50 @@ def test_mistakes_are_named(runs: list[Path], tmp_path: Path, capsys: pytest.Cap
     assert main(["report"]) == 2 and "report needs RUNS" in capsys.readouterr().err
 
 
-def browser() -> Any:
-    """A headless Chromium, where Playwright and one of the usual browsers are installed."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    found = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
-    return playwright, found
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_in_a_browser_it_is_silent_fits_and_axe_finds_nothing(one: Path, both: Path) -> None:
+    with chromium() as browser:
+        check_everywhere(browser, one)
+        check_everywhere(browser, both, ((360, "light"), (1440, "dark")))
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_in_a_browser_it_loads_toggles_sorts_and_fits(one: Path, both: Path) -> None:
-    playwright, executable = browser()
-    with playwright.sync_playwright() as started:
-        try:
-            chromium = started.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        except playwright.Error as error:
-            pytest.skip(f"no Chromium starts here: {str(error).splitlines()[0]}")
-        for page_file in (one, both):
-            for width in (360, 1440):
-                page = chromium.new_page(viewport={"width": width, "height": 800})
-                said: list[str] = []
-                asked: list[str] = []
-                page.on("console", lambda message, said=said: said.append(message.text))
-                page.on("pageerror", lambda error, said=said: said.append(str(error)))
-                page.on("request", lambda request, asked=asked: asked.append(request.url))
-                page.goto(page_file.as_uri())
-                assert said == []
-                assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
-                overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-                assert page.evaluate(overflow) <= 0
-                unnamed = "[...document.querySelectorAll('img,svg[role=img],button,input,select,canvas')].filter(e => !(e.alt || e.ariaLabel || e.textContent.trim() || e.labels?.length)).length"  # noqa: E501
-                assert page.evaluate(unnamed) == 0
-                if width == 1440:
-                    _interact(page, several=page_file is both)
-                page.close()
-        chromium.close()
-
-
-def _interact(page: Any, *, several: bool) -> None:
-    told = page.locator(".pick p.how").first
-    before = told.inner_text()
-    page.locator(".pick .image").first.focus()
-    page.keyboard.press("ArrowUp")
-    assert told.inner_text() != before
-    theme = "getComputedStyle(document.body).backgroundColor"
-    was = page.evaluate(theme)
-    page.click("#theme")
-    assert page.evaluate(theme) != was
-    head = page.locator("table.layers th").nth(3)
-    head.locator("button").click()
-    assert head.get_attribute("aria-sort") == "ascending"
-    if several:
-        shown = page.locator("#training > div").first
-        page.locator("#toggles input").first.uncheck()
-        assert not shown.is_visible()
-        page.locator("#toggles input").first.check()
-        assert shown.is_visible()
+def test_it_is_worked_by_keyboard_alone(one: Path, both: Path) -> None:
+    with chromium() as browser, opened(browser, one, width=1440) as seen:
+        page = seen.page
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to the results"
+        page.locator(".pick .image").first.focus()
+        told = page.locator(".pick [aria-live]").first
+        before = told.inner_text()
+        page.keyboard.press("ArrowUp")
+        assert told.inner_text() != before
+        page.locator(".pick select").first.focus()
+        page.keyboard.press("ArrowDown")
+        assert told.inner_text().startswith("Image 2")
+        table = page.locator("table.layers")
+        macs = (
+            "[...document.querySelectorAll('table.layers tbody tr')].map(row => +row.cells[3].dataset.value)"
+        )
+        unsorted = page.evaluate(macs)
+        table.locator("thead th").nth(3).locator("button").focus()
+        page.keyboard.press("Enter")
+        assert page.evaluate(macs) == sorted(unsorted) != unsorted
+        assert table.locator("thead th").nth(3).get_attribute("aria-sort") == "ascending"
+        page.keyboard.press("Space")
+        assert page.evaluate(macs) == sorted(unsorted, reverse=True)
+        theme = "getComputedStyle(document.body).backgroundColor"
+        was = page.evaluate(theme)
+        page.locator("#theme").focus()
+        page.keyboard.press("Enter")
+        assert page.evaluate(theme) != was
+        with opened(browser, both, width=360) as seen:
+            shown = seen.page.locator("#training > div").first
+            first = seen.page.locator("#toggles input").first
+            first.focus()
+            seen.page.keyboard.press("Space")
+            assert not shown.is_visible()
+            assert "none" in seen.page.locator("svg g[data-series]").first.evaluate("it => it.style.display")
+            seen.page.keyboard.press("Space")
+            assert shown.is_visible() and seen.said == []

@@ -1,13 +1,15 @@
 """Charts in a page: well-formed, labelled, and never anything but text where a name stands."""
 
 import math
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
 
-from vitreous.insight.chart import Chart, Images, Line, Lines, Matrix, in_words
+from vitreous.insight.chart import Chart, Group, Images, Line, Lines, Matrix, Points, in_words
 from vitreous.insight.draw import mosaic
-from vitreous.insight.svg import shade, svg, table, ticks
+from vitreous.insight.svg import shade, svg, table
+from vitreous.insight.svg_plane import ticks
 
 HOSTILE = '"><script>alert(1)</script>&{0}{x}'
 CHARTS: list[Chart] = [
@@ -37,10 +39,23 @@ CHARTS: list[Chart] = [
         low=0,
         high=1,
     ),
+    Points(
+        title=HOSTILE,
+        x=HOSTILE,
+        y=HOSTILE,
+        limit=(HOSTILE, 3.0),
+        groups=(
+            Group("many", tuple(range(9)), tuple(range(9)), faint=True),
+            Group(HOSTILE, (1, 2), (0.5, 0.6), (HOSTILE, "b"), joined=True),
+        ),
+    ),
+    Points(title="one", x="x", y="y", groups=(Group("a", (5.0,), (1.0,), ("a",)),)),
 ]
 
 
-@pytest.mark.parametrize("chart", CHARTS, ids=["lines", "log", "one point", "matrix"])
+@pytest.mark.parametrize(
+    "chart", CHARTS, ids=["lines", "log", "one of a curve", "matrix", "points", "one point"]
+)
 def test_a_chart_is_well_formed_and_says_what_it_shows(chart: Chart) -> None:
     text = str(svg(chart))
     tree = ElementTree.fromstring(f"<div>{text}</div>")
@@ -60,8 +75,16 @@ def test_pictures_are_one_image_with_a_text() -> None:
     assert text.startswith("<img ") and "<script" not in text and "3 pictures" in text
 
 
-def test_empty_curves_are_said() -> None:
+def test_empty_curves_and_no_points_are_said() -> None:
     assert "Nothing to draw" in svg(Lines(title="t", x="x", y="y", lines=(Line("a", (), ()),)))
+    assert "Nothing to draw" in svg(Points(title="t", x="x", y="y", groups=(Group("a", (), ()),)))
+
+
+def test_names_of_points_on_each_other_are_moved_apart() -> None:
+    group = Group("a", (1.0, 1.0, 1.0, 9.0), (5.0, 5.0, 5.1, 1.0), ("one", "two", "three", "far"))
+    tree = ElementTree.fromstring(f"<div>{svg(Points(title='t', x='x', y='y', groups=(group,)))}</div>")
+    heights = sorted(float(each.get("y") or 0) for each in tree.iter("text") if each.text in group.names[:3])
+    assert len(heights) == 3 and all(b - a >= 12 for a, b in pairwise(heights))
 
 
 def test_the_table_holds_every_number() -> None:

@@ -39,4 +39,8 @@ def run(words: Sequence[str]) -> int:
         print(json.dumps(told))
     else:
         print(result.model_dir)
+    if not asked.settings.worker:
+        from vitreous.insight.search_page import search_page
+
+        search_page(result.folder)
     return 0

@@ -33,6 +33,44 @@ class Lines:
     log: bool = False
 
 
+@dataclass(frozen=True)
+class Group:
+    """Points of one kind.
+
+    Args:
+        name: of the kind.
+        x, y: where they are.
+        names: of each; none where they have none.
+        joined: by a line from left to right.
+        faint: many, in the background.
+    """
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    names: tuple[str, ...] = ()
+    joined: bool = False
+    faint: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Points:
+    """Single points on common axes.
+
+    Args:
+        title: what is seen, in a few words.
+        x, y: what the axes are, with units.
+        groups: of points; those drawn later lie above.
+        limit: an x that is not to be passed, and its name.
+    """
+
+    title: str
+    x: str
+    y: str
+    groups: tuple[Group, ...]
+    limit: tuple[str, float] | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Matrix:
     """Values by row and column, from `low` to `high`; the rows' and columns' names."""
@@ -56,7 +94,7 @@ class Images:
     columns: int = 6
 
 
-Chart = Lines | Matrix | Images
+Chart = Lines | Points | Matrix | Images
 
 
 def in_words(chart: Chart) -> str:
@@ -71,6 +109,11 @@ def in_words(chart: Chart) -> str:
             ]
             if chart.level:
                 told.append(f"{chart.level[0]}: {chart.level[1]:.3g}")
+            return f"{chart.title}. {chart.y} by {chart.x}. " + ". ".join(told)
+        case Points():
+            told = [_group_in_words(each) for each in chart.groups if each.x]
+            if chart.limit:
+                told.append(f"{chart.limit[0]}: {chart.limit[1]:.4g}")
             return f"{chart.title}. {chart.y} by {chart.x}. " + ". ".join(told)
         case Matrix():
             apart = [
@@ -87,3 +130,21 @@ def in_words(chart: Chart) -> str:
             )
         case Images():
             return f"{chart.title}: {len(chart.pictures)} pictures."
+
+
+def _group_in_words(group: Group) -> str:
+    if len(group.x) <= 6:
+        named = group.names or ("",) * len(group.x)
+        listed = [
+            f"{name} {y:.4g} at {x:.4g}".strip() for name, x, y in zip(named, group.x, group.y, strict=True)
+        ]
+        return f"{group.name}: {'; '.join(listed)}"
+    best = max(range(len(group.y)), key=lambda each: group.y[each])
+    return (
+        f"{group.name}: {len(group.x):,} points, {_span(group.y)} at {_span(group.x)}, "
+        f"the highest at {group.x[best]:.4g}"
+    )
+
+
+def _span(values: tuple[float, ...]) -> str:
+    return f"{min(values):.4g} to {max(values):.4g}"

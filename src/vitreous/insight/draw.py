@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vitreous.insight.chart import Chart, Images, Lines, Matrix
+from vitreous.insight.chart import Chart, Images, Lines, Matrix, Points
 
 # Okabe and Ito's colours without yellow, which is too light on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -28,6 +28,8 @@ def draw(chart: Chart, path: Path) -> None:
     match chart:
         case Lines():
             _lines(figure, chart)
+        case Points():
+            _points(figure, chart)
         case Matrix():
             _matrix(figure, chart)
         case Images():
@@ -66,6 +68,27 @@ def _lines(figure, chart: Lines) -> None:  # type: ignore[no-untyped-def]
     axes.grid(alpha=0.25)
     if len(chart.lines) + bool(chart.level) > 1:
         axes.legend(fontsize=8)
+
+
+def _points(figure, chart: Points) -> None:  # type: ignore[no-untyped-def]
+    axes = figure.add_subplot()
+    for place, each in enumerate(chart.groups):
+        axes.plot(
+            each.x,
+            each.y,
+            label=_plain(each.name),
+            color="#888888" if each.faint else COLOURS[place % len(COLOURS)],
+            ls="-" if each.joined else "",
+            marker=MARKS[place % len(MARKS)],
+            ms=3 if each.faint else 6,
+        )
+    if chart.limit:
+        axes.axvline(chart.limit[1], color="#666666", lw=0.9, ls=":", label=_plain(chart.limit[0]))
+    axes.set_title(_plain(chart.title), fontsize=11)
+    axes.set_xlabel(_plain(chart.x))
+    axes.set_ylabel(_plain(chart.y))
+    axes.grid(alpha=0.25)
+    axes.legend(fontsize=8)
 
 
 def _matrix(figure, chart: Matrix) -> None:  # type: ignore[no-untyped-def]

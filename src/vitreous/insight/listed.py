@@ -151,4 +151,5 @@ def side_by_side(analysis: Analysis, found: dict[str, dict], controls: dict[str,
             level = ("noise", float(values["noise"][0]))
     if not lines:
         return None
-    return Lines(title=f"{analysis.title} by layer", x="layer", y=y, lines=tuple(lines), level=level)
+    title = analysis.title if "layer" in analysis.title else f"{analysis.title} by layer"
+    return Lines(title=title, x="layer", y=y, lines=tuple(lines), level=level)

@@ -40,7 +40,12 @@
       });
     });
   }
-  const picks = JSON.parse(document.getElementById("picks").textContent);
+  const picks = JSON.parse(document.getElementById("picks")?.textContent ?? "[]");
+  const viridis = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
+  const shade = (share) => {
+    const at = share * 4, low = Math.min(3, Math.floor(at));
+    return viridis[low].map((from, n) => from + (viridis[low + 1][n] - from) * (at - low));
+  };
   const make = (name, parent, set = {}) => Object.assign(parent.appendChild(document.createElement(name)), set);
   for (const place of document.querySelectorAll("[data-pick]")) {
     const data = picks[place.dataset.pick];
@@ -57,11 +62,12 @@
     const mark = make("div", box, { className: "mark" });
     const told = make("p", place, { className: "how" });
     told.setAttribute("aria-live", "polite");
+    const captions = [];
     const maps = layers.map((each) => {
       const figure = make("figure", line);
       const canvas = make("canvas", figure, { width: each.grid[1], height: each.grid[0] });
       canvas.setAttribute("role", "img");
-      make("figcaption", figure, { textContent: each.name });
+      captions.push(make("figcaption", figure));
       return canvas;
     });
     const draw = () => {
@@ -75,14 +81,13 @@
         const query = Math.floor((row + .5) * r / rows) * c + Math.floor((column + .5) * c / columns);
         const begin = (image * count + query) * count;
         const context = maps[n].getContext("2d"), pixels = context.createImageData(c, r);
-        let best = 0;
-        for (let i = 0; i < count; i++) {
-          const value = each.bytes[begin + i];
-          if (value > each.bytes[begin + best]) best = i;
-          pixels.data.set([value, value, Math.min(255, 60 + value * .75), 255], 4 * i);
-        }
+        const values = each.bytes.subarray(begin, begin + count);
+        const most = Math.max(...values), least = Math.min(...values), best = values.indexOf(most);
+        values.forEach((value, i) => pixels.data.set([...shade((value - least) / (most - least || 1)), 255], 4 * i));
         context.putImageData(pixels, 0, 0);
-        maps[n].setAttribute("aria-label", `${each.name}: most from row ${Math.floor(best / c) + 1}, column ${best % c + 1}`);
+        const flat = `the least is ${Math.round(100 * least / (most || 1))} % of the most`;
+        captions[n].textContent = `${each.name}: ${flat}`;
+        maps[n].setAttribute("aria-label", `${each.name}: most from row ${Math.floor(best / c) + 1}, column ${best % c + 1}; ${flat}`);
       });
     };
     choose.addEventListener("change", () => { image = +choose.value; draw(); });

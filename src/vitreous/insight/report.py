@@ -1,29 +1,24 @@
 """One page that tells runs: result, training, mistakes, model, what happens inside, where it came from.
 
-The page is one file without a network: style and script are inlined, pictures are data, and a content
-security policy refuses everything else. Every text goes through Jinja's escaping, what the script reads
-through its JSON filter. Where the page would be too large to mail, maps to pick from are left out first,
-then charts of single models.
+Where the page would be too large to mail, maps to pick from are left out first, then charts of single models.
+The folder of a search has a page of its own (`search_page.py`).
 """
 
 import dataclasses
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from vitreous.errors import ConfigError
-from vitreous.insight.chart import Chart, Line, Lines
+from vitreous.insight.chart import Chart, Group, Line, Lines, Points
 from vitreous.insight.listed import ANALYSES, chosen, side_by_side
+from vitreous.insight.page import check_page, rendered
 from vitreous.insight.paired import paired
+from vitreous.insight.search_page import is_search, search_page
 from vitreous.insight.story import Story, story
-from vitreous.insight.svg import svg, table
-from vitreous.runs.record import is_run
+from vitreous.runs.record import HEADLINES, is_run
 from vitreous.runs.seeds import is_set
 
 logger = logging.getLogger("vitreous")
@@ -32,11 +27,12 @@ MOST_BYTES = 5_000_000
 
 @dataclass(frozen=True)
 class Compared:
-    """Runs in a table, sentences of paired differences, and accuracy against cost."""
+    """Runs in a table, sentences of paired differences, accuracy against cost and by epoch."""
 
     rows: tuple[tuple[Any, ...], ...]
     sentences: tuple[str, ...]
     pareto: Chart | None
+    progress: Chart | None
 
 
 def report(
@@ -47,30 +43,38 @@ def report(
     only: Sequence[str] | None = None,
     device: str = "auto",
 ) -> Path:
-    """Write a page about runs.
+    """Write a page about runs, or about a search.
 
     Args:
-        runs: run folders, or folders of sets of seeds.
+        runs: run folders, or folders of sets of seeds; or one folder of a finished search.
         out: the file; by default `report.html` in the run, or here for several.
         images: how many to look inside with.
         only: analyses; by default all but the loss landscape and the curvature.
         device: `cpu`, `cuda`, …, or `auto`.
 
     Raises:
-        ConfigError: a folder without a run, an unknown analysis, or an `out` that cannot be written.
+        ConfigError: a folder without a run, a search among runs or unfinished, an unknown analysis, or an
+            `out` that cannot be written.
     """
     given = [Path(runs)] if isinstance(runs, str | Path) else [Path(each) for each in runs]
     if not given:
         raise ConfigError("no run to report; give a run folder, such as vitreous runs list shows")
     chosen(only)
+    searches = [each for each in given if is_search(each)]
+    if searches and len(given) > 1:
+        raise ConfigError(
+            f"{searches[0]} is a search, which has a page of its own; give it alone, or the runs in its "
+            "folder retrained/"
+        )
+    if searches:
+        return search_page(searches[0], out=out)
     found = [(group, run) for group in given for run in _runs(group)]
     path = (
         Path(out)
         if out is not None
         else (found[0][1] / "report.html" if len(found) == 1 else Path("report.html"))
     )
-    if path.suffix.lower() != ".html" or path.is_dir() or not path.absolute().parent.is_dir():
-        raise ConfigError(f"--out {path}: an .html file in a folder that exists works")
+    check_page(path)
     names = _names([run for _, run in found])
     stories = [
         story(run, name, images=images, device=device, only=list(only or ()))
@@ -96,26 +100,15 @@ def page(stories: Sequence[Story], groups: Sequence[str], *, single: bool = True
         groups: for each, what it was given as: runs of one set of seeds have one group.
         single: whether charts of single models are shown beside those of all.
     """
-    from jinja2 import Environment
-
-    here = files("vitreous.insight")
-
-    def read(name: str) -> str:
-        return here.joinpath(name).read_text(encoding="utf-8")
-
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"svg": svg, "table": table, "cell": _cell}
     names = ", ".join(each.name for each in stories)
     picks = [each.pick.to_json() for each in stories if each.pick is not None]
-    return environment.from_string(read("report.html")).render(
+    return rendered(
+        "report.html",
         title=f"Report: {names}" if len(stories) <= 3 else f"Report of {len(stories)} runs",
         stories=stories,
         compared=compare(stories, groups) if len(stories) > 1 else None,
         analyses=_analyses(stories, single),
         picks=picks,
-        style=Markup(read("report.css")),  # ours, without anything of a user's
-        script=Markup(read("report.js")),
-        version=version("vitreous"),
     )
 
 
@@ -148,9 +141,29 @@ def compare(stories: Sequence[Story], groups: Sequence[str]) -> Compared:
     points = [(each, _result(each)) for each in stories if each.macs and _result(each) is not None]
     pareto = None
     if len({each.macs for each, _ in points}) > 1:
-        lines = tuple(Line(each.name, (each.macs / 1e6,), (result,)) for each, result in points)  # type: ignore[operator, arg-type]
-        pareto = Lines(title="Accuracy against cost", x="million MACs", y="result, %", lines=lines)
-    return Compared(rows, tuple(sentences), pareto)
+        groups_of = tuple(
+            Group(each.name, (each.macs / 1e6,), (result,), (each.name,))  # type: ignore[operator, arg-type]
+            for each, result in points
+        )
+        pareto = Points(title="Accuracy against cost", x="million MACs", y="result, %", groups=groups_of)
+    lines = tuple(line for each in stories if (line := _progress(each)) is not None)
+    progress = None
+    if len(lines) > 1:
+        title = "Validation by epoch, the better of plain and averaged weights"
+        progress = Lines(title=title, x="epoch", y="result, %", lines=lines)
+    return Compared(rows, tuple(sentences), pareto, progress)
+
+
+def _progress(each: Story) -> Line | None:
+    """The headline metric of every validation in per cent."""
+    found = []
+    for row in each.record.rows:
+        values = [row[name] for name in HEADLINES if name in row]
+        if values:
+            found.append((row["epoch"], 100 * max(values)))
+    if not found:
+        return None
+    return Line(each.name, tuple(x for x, _ in found), tuple(y for _, y in found))
 
 
 def _result(each: Story) -> float | None:
@@ -188,6 +201,8 @@ def _analyses(stories: Sequence[Story], single: bool) -> list[dict[str, Any]]:
             {who: one.found[name] for who, one in of},
             {who: one.control.get(name, {}) for who, one in of},
         )
+        if len(of) == 1 and together is not None and len(together.lines) == 1 and of[0][1].charts.get(name):
+            together = None  # its own charts have the curve
         shown = [(who, one.shows[name], one.charts.get(name, ()) if single else ()) for who, one in of]
         listed.append({"title": analysis.title, "how": analysis.how, "together": together, "of": shown})
     return listed
@@ -206,9 +221,3 @@ def _names(runs: Sequence[Path]) -> list[str]:
     if len(set(names)) < len(names):
         names = [f"{run.resolve().parent.name}/{run.resolve().name}" for run in runs]
     return [name if names.count(name) == 1 else f"{name} ({place + 1})" for place, name in enumerate(names)]
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "–"
-    return f"{value:,}" if isinstance(value, int | float) else str(value)

@@ -45,7 +45,7 @@ class ReportSettings:
     """A page about runs.
 
     Args:
-        runs: run folders, or folders of sets of seeds.
+        runs: run folders, or folders of sets of seeds; or one folder of a finished search.
         out: the file; by default `report.html` in the run, or here for several.
         images: how many of the held-out images to look inside with.
         only: analyses, separated by commas; by default all but `landscape` and

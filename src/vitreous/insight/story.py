@@ -1,5 +1,6 @@
 """One run as the page tells it: result, curves, mistakes, model, analyses, provenance."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,18 @@ from vitreous.insight.images import sample
 from vitreous.insight.pick import Pick, maps_to_pick, png
 from vitreous.insight.result import AnalysisResult
 from vitreous.insight.subjects import Subject, subject
+from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.redaction import redact
 from vitreous.runs.record import RunRecord, read_run
 from vitreous.training.metrics_log import read_events
 
 MOST_MISTAKES, MOST_CONFUSED = 24, 40
+PROBED = {
+    "hfd": "high-frequency share",
+    "head_diversity": "spread of the heads, px",
+    "token_similarity": "mean cosine",
+    "entropy": "share of the largest entropy",
+}
 HIDDEN = ("host", "cwd", "user", "pid")  # nothing of the machine's owner goes into a page that is mailed
 
 
@@ -61,6 +69,7 @@ class Story:
     confusion: Chart | None
     confused: tuple[tuple[str, str, int], ...]
     mistakes: tuple[Mistake, ...]
+    config: VisionTransformer | None
     layers: tuple[LayerRow, ...]
     macs: int | None
     parameters: int | None
@@ -105,8 +114,12 @@ def story(run: Path, name: str, *, images: int, device: str, only: list[str]) ->
             missing.append(f"Its images could not be looked at: {error}.")
     metrics = dict(measured.metrics) if measured else {}
     best = record.best
-    told = measured.headline + f" on {len(measured.answers):,} {measured.split} images" if measured else None
-    headline = told or (f"best {100 * best:.2f} % in training" if best is not None else "no validation yet")
+    reached = (
+        measured.headline + f" on {len(measured.answers):,} {measured.split} images" if measured else None
+    )
+    headline = reached or (
+        f"best {100 * best:.2f} % in training" if best is not None else "no validation yet"
+    )
     config = who.config if who is not None else None
     return Story(
         name=name,
@@ -117,12 +130,13 @@ def story(run: Path, name: str, *, images: int, device: str, only: list[str]) ->
         confusion=_confusion(measured),
         confused=tuple(measured.confusions()[:12]) if measured else (),
         mistakes=tuple(mistakes),
-        layers=_layers(config),
+        config=config,
+        layers=layers_of(config),
         macs=cost(config).macs if config is not None else None,
         parameters=cost(config).parameters if config is not None else None,
         analysis=looked,
         pick=pick,
-        provenance=_provenance(record),
+        provenance=provenance_of(record),
         missing=tuple(missing),
     )
 
@@ -180,11 +194,13 @@ def _curves(run: Path) -> tuple[Chart, ...]:
     for probe in probes:
         keys = sorted({key for e in events for key in e if key.startswith(f"{probe}/")})
         lines = [
-            line for key in keys[:: max(1, -(-len(keys) // 7))] for line in curve(key, key.rpartition("/")[2])
+            line
+            for key in keys[:: max(1, -(-len(keys) // 7))]
+            for line in curve(key, f"layer {key.rpartition('/L')[2].lstrip('0') or '0'}")
         ]
-        charts.append(
-            Lines(title=f"Probe {probe.removeprefix('probe/')}", x="epoch", y="value", lines=tuple(lines))
-        )
+        name = probe.removeprefix("probe/")
+        y = PROBED.get(name, "value")
+        charts.append(Lines(title=f"Probe {name}", x="epoch", y=y, lines=tuple(lines)))
     return tuple(charts)
 
 
@@ -205,12 +221,18 @@ def _confusion(measured: EvaluationResult | None) -> Chart | None:
     )
 
 
-def _layers(config: Any) -> tuple[LayerRow, ...]:
+def layers_of(config: VisionTransformer | None) -> tuple[LayerRow, ...]:
+    """Every slot and layer of a model with its cost."""
     if config is None:
         return ()
     rows = cost(config).by_layer
     most_macs, most_parameters = max(e.macs for e in rows) or 1, max(e.parameters for e in rows) or 1
-    parts = {"stem": config.stem, "prefix": config.prefix, "position": config.position, "head": config.head}
+    parts: dict[str, Any] = {
+        "stem": config.stem,
+        "prefix": config.prefix,
+        "position": config.position,
+        "head": config.head,
+    }
     parts |= {f"layers.{number}": layer for number, layer in enumerate(config.layers)}
     return tuple(
         LayerRow(
@@ -227,26 +249,27 @@ def _layers(config: Any) -> tuple[LayerRow, ...]:
     )
 
 
-def _provenance(record: RunRecord) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
-    """Settings, data, code and machine, without names of people, machines or places."""
-
-    def rows(values: Any) -> tuple[tuple[str, str], ...]:
-        return tuple(
-            (str(key), redact(_short(value)))
-            for key, value in values.items()
-            if str(key).rpartition(".")[2] not in HIDDEN and value not in (None, "", [], {})
-        )
-
+def provenance_of(record: RunRecord) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+    """Settings, data, code and machine."""
     state = {
         key: record.state[key]
         for key in ("state", "start", "end", "wall_s", "git", "commit", "dirty", "argv", "exit_code")
         if key in record.state
     }
     return (
-        ("Run", rows({"condition": record.condition, **state})),
-        ("Settings", rows(record.settings)),
-        ("Data", rows(record.data)),
-        ("Environment", rows(record.environment)),
+        ("Run", in_rows({"condition": record.condition, **state})),
+        ("Settings", in_rows(record.settings)),
+        ("Data", in_rows(record.data)),
+        ("Environment", in_rows(record.environment)),
+    )
+
+
+def in_rows(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Names and values as text, without names of people, machines or places."""
+    return tuple(
+        (str(key), redact(_short(value)))
+        for key, value in values.items()
+        if str(key).rpartition(".")[2] not in HIDDEN and value not in (None, "", [], {})
     )
 
 
@@ -254,7 +277,8 @@ def _short(value: Any) -> str:
     """A value as text: paths by their last part, nothing longer than a line or two."""
     if isinstance(value, list | tuple):
         return " ".join(_short(each) for each in value)[:300]
-    text = str(value)
+    name, equals, text = str(value).rpartition("=") if str(value).startswith("-") else ("", "", str(value))
     if text.startswith(("/", "~")) or (len(text) > 2 and text[1:3] == ":\\"):
         text = Path(text).name
+    text = name + equals + text  # `--out=FOLDER`
     return text if len(text) <= 300 else text[:299] + "…"

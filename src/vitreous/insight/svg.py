@@ -9,14 +9,12 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from vitreous.insight.chart import Chart, Images, Lines, Matrix, in_words
+from vitreous.insight.chart import Chart, Images, Lines, Matrix, Points, in_words
+from vitreous.insight.svg_plane import HEIGHT, WIDTH, Plane, number
+from vitreous.insight.svg_points import drawn_points
 
-WIDTH, HEIGHT = 420, 260
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 40
-RULE = (
-    '<line class="KIND" x1="{}" x2="{}" y1="{y:.1f}" y2="{y:.1f}"/>'
-    '<text x="{}" y="{:.1f}" class="end">{}</text>'
-)
+LARGEST = 1.2  # pixels for a unit of a drawing: text stays as large as the page's
+LETTER, MOST_LETTERS = 6.6, 12  # width of one in units, and of a name's
 DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 2", "1 2", "12 4")
 
 
@@ -25,33 +23,17 @@ def svg(chart: Chart) -> Markup:
     match chart:
         case Lines():
             return _lines(chart)
+        case Points():
+            return _head(chart, WIDTH, HEIGHT) + drawn_points(chart)
         case Matrix():
             return _matrix(chart)
         case Images():
             return _images(chart)
 
 
-def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Round numbers between two values."""
-    if not high > low:
-        return [low]
-    rough = (high - low) / count
-    power = 10 ** math.floor(math.log10(rough))
-    step = next(each * power for each in (1, 2, 5, 10) if each * power >= rough * 0.999)
-    first = math.ceil(low / step - 1e-9)
-    return [number * step for number in range(first, math.floor(high / step + 1e-9) + 1)]
-
-
-def number(value: float) -> str:
-    """A tick as text."""
-    if value == 0:
-        return "0"
-    return f"{value:.0e}" if abs(value) < 1e-3 or abs(value) >= 1e6 else f"{value:g}"
-
-
 def _head(chart: Chart, width: int, height: int) -> Markup:
-    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
-        width, height, in_words(chart)
+    return Markup('<svg viewBox="0 0 {} {}" style="max-width:{}px" role="img" aria-label="{}">').format(
+        width, height, round(LARGEST * width), in_words(chart)
     )
 
 
@@ -65,59 +47,13 @@ def _lines(chart: Lines) -> Markup:
     if not points:
         return Markup("<p>Nothing to draw.</p>")
     level = [chart.level[1]] if chart.level and (chart.level[1] > 0 or not chart.log) else []
-    xs, ys = [x for x, _ in points], [y for _, y in points] + level
-    low_x, high_x = min(xs), max(xs)
-    low_y, high_y = min(ys), max(ys)
-    if chart.log:
-        low_y, high_y = math.log10(low_y), math.log10(high_y)
-    pad = (high_y - low_y) * 0.06 or abs(high_y) * 0.1 or 1.0
-    low_y, high_y = low_y - pad, high_y + pad
-    if high_x == low_x:
-        low_x, high_x = low_x - 1, high_x + 1
-
-    def across(x: float) -> float:
-        return LEFT + (x - low_x) / (high_x - low_x) * (WIDTH - LEFT - RIGHT)
-
-    def down(y: float) -> float:
-        y = math.log10(y) if chart.log else y
-        return HEIGHT - BOTTOM - (y - low_y) / (high_y - low_y) * (HEIGHT - TOP - BOTTOM)
-
-    parts = [_head(chart, WIDTH, HEIGHT)]
-    decades = [10.0**power for power in range(math.ceil(low_y), math.floor(high_y) + 1)] if chart.log else []
-    linear = ticks(10**low_y, 10**high_y) if chart.log else ticks(low_y, high_y)
-    for y in decades if len(decades) > 1 else linear:
-        parts.append(
-            Markup(RULE.replace("KIND", "grid")).format(
-                LEFT, WIDTH - RIGHT, LEFT - 6, down(y) + 4, number(y), y=down(y)
-            )
-        )
-    whole = all(float(x).is_integer() for x in xs)
-    for x in [x for x in ticks(low_x, high_x, 6) if not whole or float(x).is_integer()]:
-        parts.append(
-            Markup('<text x="{:.1f}" y="{}" class="mid">{}</text>').format(
-                across(x), HEIGHT - BOTTOM + 16, number(x)
-            )
-        )
-    parts.append(
-        Markup('<text x="{}" y="{}" class="mid name">{}</text>').format(
-            (LEFT + WIDTH) // 2, HEIGHT - 6, chart.x
-        )
-    )
-    parts.append(
-        Markup('<text transform="translate(13 {}) rotate(-90)" class="mid name">{}</text>').format(
-            (HEIGHT - BOTTOM) // 2, chart.y
-        )
-    )
+    plane = Plane([x for x, _ in points], [y for _, y in points] + level, log=chart.log)
+    parts = [_head(chart, WIDTH, HEIGHT), plane.frame(chart.x, chart.y)]
     if level and chart.level:
-        y = down(level[0])
-        parts.append(
-            Markup(RULE.replace("KIND", "level")).format(
-                LEFT, WIDTH - RIGHT, WIDTH - RIGHT, y - 4, chart.level[0], y=y
-            )
-        )
+        parts.append(plane.level(*chart.level))
     for line, colour in colours(chart):
         shown = [
-            (across(x), down(y))
+            (plane.across(x), plane.down(y))
             for x, y in zip(line.x, line.y, strict=True)
             if math.isfinite(y) and (y > 0 or not chart.log)
         ]
@@ -173,29 +109,44 @@ def _legend(chart: Lines) -> Markup:
 def _matrix(chart: Matrix) -> Markup:
     rows, columns = len(chart.values), len(chart.values[0])
     cell = min(320 / max(rows, columns), 28)
-    left, top = 46, 8
-    width, height = max(left + cell * columns + 10, 250), top + cell * rows + 40
+    step = max(1, math.ceil(16 / cell))
+    longest = min(MOST_LETTERS, max(map(len, chart.columns)))
+    upright = longest * LETTER > cell * step  # names that would lie on each other are turned
+    left, top = 12 + LETTER * min(MOST_LETTERS, max(map(len, chart.rows))), 8
+    below = top + rows * cell + (LETTER * longest + 8 if upright else 18)
+    width, height = max(left + cell * columns + 10, 250), below + 22
     parts = [_head(chart, math.ceil(width), math.ceil(height))]
     span = (chart.high - chart.low) or 1.0
     for row, values in enumerate(chart.values):
         for column, value in enumerate(values):
             share = min(max((value - chart.low) / span, 0.0), 1.0) if math.isfinite(value) else 0.0
             parts.append(
-                Markup('<rect x="{:.1f}" y="{:.1f}" width="{c:.2f}" height="{c:.2f}" fill="{}"/>').format(
-                    left + column * cell, top + row * cell, shade(share), c=cell + 0.3
+                Markup(
+                    '<rect x="{:.1f}" y="{:.1f}" width="{c:.2f}" height="{c:.2f}" fill="{}">'
+                    "<title>{}, {}: {}</title></rect>"
+                ).format(
+                    left + column * cell,
+                    top + row * cell,
+                    shade(share),
+                    chart.rows[row],
+                    chart.columns[column],
+                    f"{value:.3g}",
+                    c=cell + 0.3,
                 )
             )
-    for names, along in ((chart.rows, False), (chart.columns, True)):
-        step = max(1, math.ceil(len(names) * 16 / (cell * len(names))))
-        for place in range(0, len(names), step):
-            name = names[place] if len(names[place]) <= 6 else names[place][:5] + "…"
-            middle = (place + 0.5) * cell
-            x, y, kind = (
-                (left + middle, top + rows * cell + 14, "mid")
-                if along
-                else (left - 5, top + middle + 4, "end")
+    for place in range(0, rows, step):
+        y = top + (place + 0.5) * cell + 4
+        parts.append(
+            Markup('<text x="{:.1f}" y="{:.1f}" class="end">{}</text>').format(
+                left - 5, y, _short(chart.rows[place])
             )
-            parts.append(Markup('<text x="{:.1f}" y="{:.1f}" class="{}">{}</text>').format(x, y, kind, name))
+        )
+    for place in range(0, columns, step):
+        x, y = left + (place + 0.5) * cell, top + rows * cell
+        turned = Markup('<text transform="translate({:.1f} {:.1f}) rotate(-90)" class="end">{}</text>')
+        flat = Markup('<text x="{:.1f}" y="{:.1f}" class="mid">{}</text>')
+        name = _short(chart.columns[place])
+        parts.append(turned.format(x + 4, y + 5, name) if upright else flat.format(x, y + 14, name))
     parts.append(
         Markup('<text x="{:.1f}" y="{:.1f}" class="mid name">{} · dark {} … light {}</text></svg>').format(
             max(left + columns * cell / 2, 120),
@@ -206,6 +157,10 @@ def _matrix(chart: Matrix) -> Markup:
         )
     )
     return Markup("").join(parts)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= MOST_LETTERS else name[: MOST_LETTERS - 1] + "…"
 
 
 VIRIDIS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
@@ -247,11 +202,18 @@ def table(chart: Chart) -> Sequence[Sequence[str]]:
             columns = [dict(zip(each.x, each.y, strict=True)) for each in chart.lines]
             rows = [[number(x), *(f"{each[x]:.4g}" if x in each else "" for each in columns)] for x in xs]
             return [[chart.x, *(each.name for each in chart.lines)], *rows]
+        case Points() if sum(len(each.x) for each in chart.groups) <= 100:
+            rows = [
+                [name or each.name, number(x), number(y)]
+                for each in chart.groups
+                for name, x, y in zip(each.names or ("",) * len(each.x), each.x, each.y, strict=True)
+            ]
+            return [["point", chart.x, chart.y], *rows]
         case Matrix() if len(chart.rows) * len(chart.columns) <= 400:
             rows = [
                 [name, *(f"{value:.3g}" for value in values)]
                 for name, values in zip(chart.rows, chart.values, strict=True)
             ]
-            return [["", *chart.columns], *rows]
+            return [[chart.y or "row", *chart.columns], *rows]
         case _:
             return ()

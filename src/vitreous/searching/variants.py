@@ -26,6 +26,16 @@ class Variant:
 def genes_of(value: Any, where: str) -> dict[str, int]:
     """The genes of a part, by name, in the order in which they stand: how many options each has.
 
+    Args and errors are those of `choices_of`.
+    """
+    return {name: len(each.options) for name, each in choices_of(value, where).items()}
+
+
+def choices_of(value: Any, where: str) -> dict[str, Choice]:
+    """The choices of a part by the name of their gene, in the order in which they stand.
+
+    Of choices that are one gene, the first.
+
     Args:
         value: a description with choices, or anything that one may hold.
         where: begins the sentence of an error, such as `layer 3`.
@@ -34,11 +44,12 @@ def genes_of(value: Any, where: str) -> dict[str, int]:
         ConfigError: two choices of one name with another number of options; a `Pooled` elsewhere than in
             the slot `layers`.
     """
-    found: dict[str, int] = {}
-    for name, options in _choices(value, "", where):
-        if found.setdefault(name, options) != options:
+    found: dict[str, Choice] = {}
+    for name, choice in _choices(value, "", where):
+        first, options = len(found.setdefault(name, choice).options), len(choice.options)
+        if first != options:
             raise ConfigError(
-                f"{where}: two choices named {name!r} have {found[name]} and {options} options; they are one "
+                f"{where}: two choices named {name!r} have {first} and {options} options; they are one "
                 "gene, so they need as many, or two names"
             )
     return found
@@ -63,11 +74,11 @@ def variants(value: Any, genes: dict[str, int], stage: int, where: str) -> list[
     return [Variant(picks, found[picks]) for picks in sorted(found)]
 
 
-def _choices(value: Any, path: str, where: str) -> Iterator[tuple[str, int]]:
+def _choices(value: Any, path: str, where: str) -> Iterator[tuple[str, Choice]]:
     if isinstance(value, Pooled):
         raise ConfigError(f"{where}: Pooled stands for the slot layers as a whole, not inside a part")
     if isinstance(value, Choice):
-        yield value.name or path or "choice", len(value.options)
+        yield value.name or path or "choice", value
         for number, option in enumerate(value.options):
             yield from _choices(option, f"{path}({number})", where)
     elif isinstance(value, ByStage):
