@@ -90,8 +90,9 @@ def test_the_ledger_is_every_candidate_and_the_population_every_share(searched: 
         assert shares.values[row][column] == of.count("1") / len(of)
     shown = [value for chart in story.population for row in chart.values for value in row]
     assert min(shown) >= 0 and max(shown) <= 1
-    place = next(each for each in story.population if each.title.startswith("pool 1"))
-    assert sum(row[0] for row in place.values) == pytest.approx(1)
+    pool = next(each for each in story.population if each.title.startswith("pool 1"))
+    firsts: list[float] = [row[0] for row in pool.values]
+    assert sum(firsts) == pytest.approx(1)
     assert sum(share for _, _, share in story.phases) == pytest.approx(100, abs=0.3)
 
 
