@@ -28,13 +28,16 @@ def environment(**changes: str) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"} | changes
 
 
-def together(size: int, folder: Path, *tasks: tuple[str, dict[str, Any]]) -> list[list[Any]]:
+def together(
+    size: int, folder: Path, *tasks: tuple[str, dict[str, Any]], module: str = "tests.training.together_tasks"
+) -> list[list[Any]]:
     """What each task returned in each process: `[task][rank]`.
 
     Args:
         size: how many processes.
         folder: for what they write.
         tasks: names of functions and their arguments, run one after the other in every process.
+        module: that has the functions and calls `main` with them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     asked = folder / "asked"
@@ -47,7 +50,7 @@ def together(size: int, folder: Path, *tasks: tuple[str, dict[str, Any]]) -> lis
         words = [
             sys.executable,
             "-m",
-            "tests.training.together_tasks",
+            module,
             str(asked),
             str(folder / f"told{rank}"),
         ]

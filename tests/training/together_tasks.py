@@ -147,15 +147,15 @@ def measured(run: str, out: str) -> dict[str, Any]:
     return {"metrics": result.metrics, "answers": [(each.where, each.predicted) for each in result.answers]}
 
 
-def main(asked: Path, told: Path) -> None:
+def main(asked: Path, told: Path, *functions: Callable[..., Any]) -> None:
     torch.set_num_threads(1)
     tasks: list[tuple[str, dict[str, Any]]] = pickle.loads(asked.read_bytes())
     dist.init_process_group("gloo", timeout=datetime.timedelta(seconds=120))
-    known: dict[str, Callable[..., Any]] = {each.__name__: each for each in (run, supernet, count, measured)}
+    known = {each.__name__: each for each in functions}
     results = [known[name](**arguments) for name, arguments in tasks]
     told.write_bytes(pickle.dumps(results))
     dist.destroy_process_group()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), run, supernet, count, measured)

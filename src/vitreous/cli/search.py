@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from vitreous.cli.options import Verb, parse
 from vitreous.searching.settings import SearchSettings
+from vitreous.training.processes import this_process
 
 VERB = Verb(
     name="search",
@@ -28,6 +29,8 @@ def run(words: Sequence[str]) -> int:
     from vitreous.searching.search import search
 
     result = search(settings=asked.settings)
+    if not this_process().first:  # of several processes the first one tells
+        return 0
     if asked.as_json:
         told = {
             "folder": str(result.folder),

@@ -28,6 +28,12 @@ def check_settings(settings: SearchSettings) -> None:
         raise ConfigError(f"--seed {settings.seed}: 0 or more works")
     if settings.winners < 1:
         raise ConfigError(f"--winners {settings.winners}: at least the best is retrained; 1 or more works")
+    if settings.devices < 1:
+        raise ConfigError(f"--devices {settings.devices}: 1 or more processes work")
+    if settings.worker and settings.devices > 1:
+        raise ConfigError("--worker is one process; leave --devices out and start several")
+    if settings.timeout_s <= 0:
+        raise ConfigError(f"--timeout-s {settings.timeout_s}: a positive number of seconds works")
     if settings.latency_batch < 1:
         raise ConfigError(f"--latency-batch {settings.latency_batch}: 1 or more works")
     if settings.correlate and settings.correlate < FEWEST:

@@ -24,9 +24,12 @@ from vitreous.redaction import redact
 from vitreous.searching.lock import hold
 from vitreous.searching.settings import SearchSettings
 from vitreous.training.run_folder import runs_folder, write_text
+from vitreous.training.world import World
 
 INPUT, PLAN, STATE = "config.input.yaml", "plan.json", "search.json"
-WITHOUT_EFFECT = ("out", "fresh", "storage", "worker", "supernet.save_s", "loading.workers")
+WITHOUT_EFFECT = (
+    "out", "fresh", "storage", "worker", "supernet.save_s", "loading.workers", "devices", "timeout_s",
+)  # fmt: skip
 
 
 class SearchFolder:
@@ -34,15 +37,20 @@ class SearchFolder:
 
     Args:
         settings: as given.
+        leads: whether this process leads the search and writes; a worker does not, and of several processes
+            the first does.
 
     Raises:
         ConfigError: it holds something else, or another process leads this search.
         ResumeMismatch: it holds a search with other settings; lists them.
     """
 
-    def __init__(self, settings: SearchSettings) -> None:
-        self.path = Path(settings.out) if settings.out else _named(settings)
+    def __init__(self, settings: SearchSettings, *, leads: bool = True) -> None:
+        self.path = place_of(settings)
+        self.leads = leads and not settings.worker
         self._held: TextIO | None = None
+        if not leads:
+            return
         if settings.worker:
             if not (self.path / INPUT).exists():
                 raise ConfigError(
@@ -78,7 +86,9 @@ class SearchFolder:
         return _read(self.path / PLAN)
 
     def decide(self, **values: Any) -> dict[str, Any]:
-        """Add to what was decided, for good; returns all of it."""
+        """Add to what was decided, for good, where this process leads; returns all of it."""
+        if not self.leads:
+            return self.plan
         plan = self.plan | values
         write_text(self.path / PLAN, json.dumps(plan, indent=1) + "\n")
         return plan
@@ -89,7 +99,9 @@ class SearchFolder:
         return _read(self.path / STATE)
 
     def note(self, phase: str, **facts: Any) -> None:
-        """Write how far it is."""
+        """Write how far it is, where this process leads."""
+        if not self.leads:
+            return
         write_text(self.path / STATE, json.dumps({"phase": phase, **facts}, indent=1) + "\n")
 
     def discard(self) -> None:
@@ -115,6 +127,25 @@ class SearchFolder:
             )
 
 
+def enter_search_folder(settings: SearchSettings, world: World) -> SearchFolder:
+    """The folder, which the first of several processes leads, and the same one for the others."""
+    if world.alone:
+        return SearchFolder(settings)
+    opened: list[SearchFolder] = []
+
+    def enter() -> str:
+        opened.append(SearchFolder(settings))
+        return str(opened[0].path.absolute())
+
+    path = world.by_first(enter)
+    return opened[0] if opened else SearchFolder(dataclasses.replace(settings, out=path), leads=False)
+
+
+def place_of(settings: SearchSettings) -> Path:
+    """Where a search is: `out`, or a name that its settings make, so that the same command finds it again."""
+    return Path(settings.out) if settings.out else _named(settings)
+
+
 def _differences(kept: dict[str, Any], settings: SearchSettings) -> Iterator[str]:
     usual = flatten(yaml.safe_load(_as_yaml(SearchSettings())))
     old, new = usual | flatten(kept), flatten(yaml.safe_load(_as_yaml(settings)))
@@ -124,7 +155,6 @@ def _differences(kept: dict[str, Any], settings: SearchSettings) -> Iterator[str
 
 
 def _named(settings: SearchSettings) -> Path:
-    """The folder that these settings name: the same command finds it again."""
     values = flatten(yaml.safe_load(_as_yaml(settings)))
     kept = {key: value for key, value in values.items() if key not in WITHOUT_EFFECT}
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:6]

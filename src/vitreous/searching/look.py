@@ -18,6 +18,7 @@ from vitreous.searching.settings import SearchSettings
 from vitreous.searching.space import Space
 from vitreous.training.interruption import Interruption
 from vitreous.training.plan import Plan
+from vitreous.training.processes import this_process
 
 
 class Looking:
@@ -54,7 +55,9 @@ class Looking:
         """
         by_genome = {each.genome: each for each in proposals}
         waiting = self._ledger.wait(list(by_genome))
-        for genome in counted(waiting, len(by_genome), "scoring candidates"):
+        if this_process().first:
+            waiting = counted(waiting, len(by_genome), "scoring candidates")
+        for genome in waiting:
             if self._interruption.requested is not None:
                 raise StoppedError(
                     f"stopped by {self._interruption.requested.name} between two candidates; the same "

@@ -6,6 +6,10 @@
 Each phase continues where it stopped: the supernet from its checkpoint, evolution from the ledger, retraining
 as any run does. What was measured to fit the time is kept in `plan.json`, so that a continued search cannot
 decide anything anew.
+
+Several processes (`devices`, torchrun, Slurm) go through the phases together: every step of the supernet and of
+retraining is shared, and candidates are shared through the ledger, as with workers. The first decides and
+writes.
 """
 
 import dataclasses
@@ -14,7 +18,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -32,7 +36,8 @@ from vitreous.searching.choose_space import SMALL, choose_space, device_of
 from vitreous.searching.deliver import delivered
 from vitreous.searching.evolve import evolve
 from vitreous.searching.feasible import check_budget
-from vitreous.searching.folder import SearchFolder
+from vitreous.searching.folder import SearchFolder, enter_search_folder
+from vitreous.searching.launch import search_in_processes
 from vitreous.searching.ledger import Candidate, Ledger
 from vitreous.searching.look import Looking
 from vitreous.searching.named import WIDE
@@ -44,7 +49,7 @@ from vitreous.searching.settings import Evolution, SearchSettings
 from vitreous.searching.space import Space
 from vitreous.searching.splits import open_search_data
 from vitreous.searching.strata import Paths
-from vitreous.searching.train_supernet import SupernetTraining
+from vitreous.searching.train_supernet import SupernetTraining, whole_batch
 from vitreous.searching.worth import Agreement, agreement, snip
 from vitreous.training.assemble import make_train_batches, make_val_batches
 from vitreous.training.automatic import Reasons
@@ -56,6 +61,7 @@ from vitreous.training.run_folder import write_text
 from vitreous.training.settings import TrainSettings
 from vitreous.training.surroundings import audible, torch_as_planned
 from vitreous.training.time_budget import fit_steps, parse_time
+from vitreous.training.world import World, joined
 
 logger = logging.getLogger("vitreous")
 SUPERNET, EVOLUTION, CORRELATION = 0.5, 0.2, 0.2
@@ -108,6 +114,7 @@ def search(
         ResumeMismatch: `out` or its ledger belong to another search.
         DivergedError: a loss that is not finite.
         StoppedError: told to stop; the same call continues.
+        LostProcessError: one of several processes is gone; the same call continues.
     """
     if settings is None:
         given = [data] if isinstance(data, str | os.PathLike) else list(data or [])
@@ -119,15 +126,27 @@ def search(
             **_sections(others),
         )
     check_settings(settings)
-    with audible(this_process()):
-        folder = SearchFolder(settings)
+    process = this_process()
+    if settings.devices > 1 and process.size == 1:
+        place = str(search_in_processes(settings))
+        return _finished(SearchFolder(dataclasses.replace(settings, out=place), leads=False))
+    with audible(process), joined(device=settings.device, timeout_s=settings.timeout_s) as world:
+        folder = enter_search_folder(settings, world)
         try:
-            return Search(settings, folder).go()
+            return Search(settings, folder, world).go()
         except (ConfigError, BudgetError):
             folder.discard()
             raise
         finally:
             folder.close()
+
+
+def _finished(folder: SearchFolder) -> SearchResult:
+    """What a search that has come to its end left in its folder."""
+    state = folder.state
+    return SearchResult(
+        folder.path, folder.path / "model", tuple(state["genome"]), dict(state["metrics"]), state["verdict"]
+    )
 
 
 def _sections(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,36 +171,47 @@ class Search:
     Args:
         settings: as given.
         folder: open.
+        world: the processes that search together; the first one leads.
+
+    Raises:
+        ConfigError: several processes as one worker.
     """
 
-    def __init__(self, settings: SearchSettings, folder: SearchFolder) -> None:
+    def __init__(self, settings: SearchSettings, folder: SearchFolder, world: World | None = None) -> None:
         self.settings, self.folder, self.begun = settings, folder, time.perf_counter()
+        self.world = world or World()
+        if settings.worker and not self.world.alone:
+            raise ConfigError("--worker is one process; start several without torchrun or srun")
         self.budget = parse_budget(settings.budget)
         self.budget_s = parse_time(settings.time) if settings.time else None
         self.seconds: dict[str, float] = dict(folder.plan.get("seconds", {}))
 
     def go(self) -> SearchResult:
         """From images to the model; raises what `search` raises."""
-        path = self.folder.path
+        path, world = self.folder.path, self.world
         with Interruption() as interruption:
-            data = open_search_data(
-                self.settings.data,
-                loading=self.settings.loading,
-                seed=self.settings.seed,
-                split_file=path / "split.csv",
-                choice=self.settings.choice,
+            data = world.led(
+                lambda: open_search_data(
+                    self.settings.data,
+                    loading=self.settings.loading,
+                    seed=self.settings.seed,
+                    split_file=path / "split.csv",
+                    choice=self.settings.choice,
+                )
             )
             logger.info("%s", data.scan)
             space = self._space(data)
-            check_budget(space, self.budget)
-            plan = self._plan(data, space)
+            plan = world.by_first(lambda: self._plan(data, space))
+            plan = dataclasses.replace(plan, device=world.device(plan.device))
             with torch_as_planned(plan):
                 scorer, weights = self._supernet(plan, data, space, interruption)
-                ledger = Ledger(
-                    path,
-                    self.settings.storage,
-                    self._identity(space, plan, weights),
-                    name=_study(path, self.settings),
+                ledger = world.led(
+                    lambda: Ledger(
+                        path,
+                        self.settings.storage,
+                        self._identity(space, plan, weights),
+                        name=_study(path, self.settings),
+                    )
                 )
                 try:
                     with interruption.postponed():
@@ -199,8 +229,7 @@ class Search:
     def _spent(self, phase: str, begin: float) -> None:
         """Add to what a phase took, in all processes that led this search and came to its end."""
         self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - begin
-        if not self.settings.worker:
-            self.folder.decide(seconds=self.seconds)
+        self.folder.decide(seconds=self.seconds)
 
     def _space(self, data: ImageData) -> Space:
         kept, reasons = self.folder.plan, Reasons()
@@ -212,6 +241,7 @@ class Search:
         return space
 
     def _plan(self, data: ImageData, space: Space) -> Plan:
+        check_budget(space, self.budget)
         kept = self.folder.plan
         if kept:
             plan = Plan.from_json(kept["plan"])
@@ -225,7 +255,7 @@ class Search:
                     f"{self.folder.path}: the space {space.name} is not what it was when this search was "
                     f"started ({self.folder.path / 'space.json'}); put it back, or start over with --fresh"
                 )
-            return plan
+            return plan if self.settings.worker else self._shared_anew(plan)
         if self.settings.worker:
             raise ConfigError(
                 f"--worker: the search in {self.folder.path} has decided nothing yet; try later"
@@ -247,14 +277,32 @@ class Search:
                 loading=self.settings.loading,
             ),
             data,
+            self.world.size,
         )
+        paths = 3 if self.settings.supernet.sandwich else 1
+        plan = dataclasses.replace(plan, batch_size=whole_batch(plan.batch_size, paths, self.world.size))
         write_text(self.folder.path / "space.json", json.dumps(space.to_json(), indent=1) + "\n")
         if plan.total_steps:
             self._decided(space, plan, plan.total_steps)
         return plan
 
+    def _shared_anew(self, plan: Plan) -> Plan:
+        """The plan of a search that another number of processes continues."""
+        if plan.processes == self.world.size:
+            return plan
+        logger.info(
+            "%d process%s continue what %d began: the same batches and draws, sums in another order",
+            self.world.size, "es" * (self.world.size > 1), plan.processes,
+        )  # fmt: skip
+        return dataclasses.replace(plan, processes=self.world.size, threads=torch.get_num_threads())
+
     def _decided(self, space: Space, plan: Plan, steps: int) -> None:
+        plan = dataclasses.replace(plan, device=self._device(plan))
         self.folder.decide(plan=plan.to_json(), space=space.to_json(), supernet_steps=steps)
+
+    def _device(self, plan: Plan) -> str:
+        """The device of all processes."""
+        return plan.device if self.world.alone else plan.device.partition(":")[0]
 
     def _supernet(
         self, plan: Plan, data: ImageData, space: Space, interruption: Interruption
@@ -270,21 +318,24 @@ class Search:
             loading=settings.loading,
             sandwich=settings.supernet.sandwich,
             folder=folder,
+            world=self.world,
         )
         begin = time.perf_counter()
-        steps = self.folder.plan.get("supernet_steps")
+        steps = self.world.from_first(self.folder.plan.get("supernet_steps"))
         if steps is None:
             assert self.budget_s is not None
-            steps = fit_steps(
+            step_s = training.step_seconds(0.01 * self.budget_s)
+            fitting = fit_steps(
                 SUPERNET * self.budget_s,
                 spent_s=time.perf_counter() - self.begun,
-                step_s=training.step_seconds(0.01 * self.budget_s),
+                step_s=step_s,
                 validation_s=0.0,
                 eval_steps=1,
             )
+            steps = self.world.from_first(fitting)
             self._decided(space, plan, steps)
         if settings.worker:
-            self._wait_for_weights(folder, interruption)
+            self._wait_until(lambda: self.folder.state.get("phase") not in (None, "supernet"), "the supernet")
         else:
             count = sum(each.numel() for each in training.net.parameters())
             logger.info(
@@ -305,11 +356,12 @@ class Search:
         )
         return scorer, digest.hexdigest()[:16]
 
-    def _wait_for_weights(self, folder: Path, interruption: Interruption) -> None:
+    def _wait_until(self, ready: Callable[[], bool], what: str) -> None:
+        """Wait for what the first process does."""
         told = False
-        while self.folder.state.get("phase") in (None, "supernet"):
+        while not ready():
             if not told:
-                logger.info("waiting for the supernet of %s", self.folder.path)
+                logger.info("waiting for %s of %s", what, self.folder.path)
                 told = True
             time.sleep(1.0)
 
@@ -318,13 +370,15 @@ class Search:
     ) -> tuple[list[Candidate], list[Candidate]]:
         """All candidates, the best first; and those of a random search, where it is asked for."""
         begin = time.perf_counter()
-        if not self.settings.worker:
-            self.folder.note("evolution")
+        self.folder.note("evolution")
         looking = Looking(self.settings, self.budget, space, scorer, plan, ledger, interruption)
+        if self.folder.leads:
+            self._decide_evolution(looking)
+        elif self.settings.worker:
+            self._wait_until(lambda: "evolution" in self.folder.plan, "the sizes of the evolution")
+        self.world.wait()
         looking.reference_ms = self.folder.plan.get("reference_ms")
-        if self.budget.latency_ms is not None and looking.reference_ms is None and not self.settings.worker:
-            self.folder.decide(reference_ms=looking.stopwatch.reference_ms)
-        given, generations = self._sizes(looking)
+        given, generations = self._sizes()
         seed = self.settings.seed
         ranked = evolve(space, self.budget, given, generations, seed=seed, evaluate=looking.evaluate)
         if not any(each.rank[0] for each in ranked):
@@ -339,22 +393,27 @@ class Search:
         self._spent("evolution", begin)
         return ranked, compared
 
-    def _sizes(self, looking: Looking) -> tuple[Evolution, int]:
-        """Sizes of the evolution, fitted into its share of the time once."""
-        given = self.settings.evolution
-        kept = self.folder.plan.get("evolution")
-        if kept is None:
-            generations = FULL_GENERATIONS if given.generations == "auto" else given.generations
-            population = given.population
-            if self.budget_s is not None and given.generations == "auto":
-                share = EVOLUTION * self.budget_s / (2 if self.settings.compare else 1)
-                count = max(8, int(share / looking.seconds_each()))
-                if count < 3 * population:
-                    population = max(4, count // 3)
-                generations = max(1, min(FULL_GENERATIONS, count // population - 1))
-            kept = {"population": population, "generations": generations}
-            if not self.settings.worker:
-                self.folder.decide(evolution=kept)
+    def _decide_evolution(self, looking: Looking) -> None:
+        """What latencies are measured against, and sizes that fit into evolution's share of the time, once."""
+        given, kept = self.settings.evolution, self.folder.plan
+        looking.reference_ms = kept.get("reference_ms")
+        if self.budget.latency_ms is not None and looking.reference_ms is None:
+            self.folder.decide(reference_ms=looking.stopwatch.reference_ms)
+        if "evolution" in kept:
+            return
+        generations = FULL_GENERATIONS if given.generations == "auto" else given.generations
+        population = given.population
+        if self.budget_s is not None and given.generations == "auto":
+            share = EVOLUTION * self.budget_s * self.world.size / (2 if self.settings.compare else 1)
+            count = max(8, int(share / looking.seconds_each()))
+            if count < 3 * population:
+                population = max(4, count // 3)
+            generations = max(1, min(FULL_GENERATIONS, count // population - 1))
+        self.folder.decide(evolution={"population": population, "generations": generations})
+
+    def _sizes(self) -> tuple[Evolution, int]:
+        """Sizes of the evolution as they were decided."""
+        given, kept = self.settings.evolution, self.folder.plan["evolution"]
         scale = kept["population"] / given.population
         sized = dataclasses.replace(
             given,
@@ -390,7 +449,7 @@ class Search:
         unbeaten: list[Candidate],
     ) -> SearchResult:
         """Retrain, tell, deliver."""
-        settings, path = self.settings, self.folder.path
+        settings = self.settings
         self.folder.note("retraining")
         begin = time.perf_counter()
         whole = [each for each in ranked if each.rank[0]]
@@ -415,6 +474,18 @@ class Search:
                 done.append(self._retrained(plan, what, config, candidate, len(wanted)))
         self._spent("retraining", begin)
         worth = self._worth(space, plan, data, whole) if settings.correlate else {}
+        return self.world.by_first(lambda: self._deliver(space, ranked, unbeaten, done, worth))
+
+    def _deliver(
+        self,
+        space: Space,
+        ranked: list[Candidate],
+        unbeaten: list[Candidate],
+        done: list[Retrained],
+        worth: dict[str, Agreement],
+    ) -> SearchResult:
+        """Report and model of what was retrained."""
+        path = self.folder.path
         winners = sorted(
             (each for each in done if each.what.startswith("winner")), key=lambda it: it.top1, reverse=True
         )
@@ -481,7 +552,7 @@ class Search:
         return retrain(
             self.settings, config, what, self.folder.path, candidate=candidate,
             split_file=self.folder.path / "split.csv", epochs=self.settings.retrain_epochs, time=each,
-            device=plan.device, precision=plan.precision,
+            device=self._device(plan), precision=plan.precision,
         )  # fmt: skip
 
     def _worth(
@@ -496,7 +567,7 @@ class Search:
             retrain(
                 self.settings, space.resolve(each.genome), f"correlation {number}", self.folder.path,
                 candidate=each, split_file=self.folder.path / "split.csv",
-                epochs=self.settings.correlate_epochs, time=each_s, device=plan.device,
+                epochs=self.settings.correlate_epochs, time=each_s, device=self._device(plan),
                 precision=plan.precision,
             ).top1
             for number, each in enumerate(chosen, start=1)

@@ -80,6 +80,9 @@ class SearchSettings:
         lr: peak learning rate of the supernet; the retrained networks choose their own.
         precision: as `train` takes it.
         device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`.
+        devices: processes to start on this machine, which share every step of the supernet and of retraining,
+            and the candidates; torchrun and Slurm start them, too.
+        timeout_s: how long a step waits for another process.
         image_size: pixels; `auto` is the median of the images, rounded to a multiple of 4.
         latency_batch: images of the batch that latency and memory are measured with.
         storage: database of the ledger, such as `postgresql://…`; by default a SQLite file in the folder.
@@ -107,6 +110,8 @@ class SearchSettings:
     lr: float | Literal["auto"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     device: str = "auto"
+    devices: int = 1
+    timeout_s: float = 600.0
     image_size: int | Literal["auto"] = "auto"
     latency_batch: int = 1
     storage: str | None = None

@@ -25,6 +25,8 @@ from vitreous.parts.drop import set_drop_rates
 from vitreous.searching.lattice import Lattice
 from vitreous.searching.space import Genome, Space, Walk
 from vitreous.searching.weights import JOINED, Source, sources
+from vitreous.training.parallel import synchronize_batch_norm
+from vitreous.training.world import World
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,22 @@ class Supernet(nn.Module):
         space: what is held.
         dropout, attention_dropout, drop_path: of the recipe, as `vitreous.build` takes them; the rule of the
             config spreads the last over the layers.
+        world: processes that train it together, all of whose images BatchNorm then sees; None for this alone.
 
     Weights are drawn from torch's default generator, as the config's `init` says.
     """
 
     def __init__(
-        self, space: Space, *, dropout: float = 0.0, attention_dropout: float = 0.0, drop_path: float = 0.0
+        self,
+        space: Space,
+        *,
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        drop_path: float = 0.0,
+        world: World | None = None,
     ) -> None:
         super().__init__()
-        self.space = space
+        self.space, self._world = space, world or World()
         self.config = space.config
         self.depth = space.lattices[0].depth
         shares = space.config.drop_path.shares([True] * self.depth)
@@ -115,6 +124,11 @@ class Supernet(nn.Module):
             super().train(mode)
         return self
 
+    def leave(self) -> None:
+        """From here on this process uses it by itself, in its own order."""
+        self._world = World()
+        self._modules_made.clear()
+
     def _apply(self, fn: Any, recurse: bool = True) -> "Supernet":
         self._modules_made.clear()  # they are made anew from the moved weights
         super()._apply(fn, recurse)
@@ -143,6 +157,7 @@ class Supernet(nn.Module):
                     joined = _JoinedLinear()
                     setattr(outer, JOINED, joined)
                 joined.pieces[last] = [self._kept(name) for name in self._names(each)]
+        synchronize_batch_norm(module, self._world)
         rates = self._ends_rates if place.layer is None else self._rates[place.layer]
         set_drop_rates(module, **rates)
         first = next(self.parameters())

@@ -1,8 +1,8 @@
 """`devices: 4`: the same run in four processes of this machine, started and watched as torchrun does it.
 
-Each process runs this module with the settings, which lie in a file that only this user can read. The
-launcher (`torch.distributed.launcher`, what torchrun itself calls) hands signals on, ends the others where
-one fails, and says which failed first; that one's error becomes this process's.
+Each process runs a module (this one, for training) with the settings, which lie in a file that only this user
+can read. The launcher (`torch.distributed.launcher`, what torchrun itself calls) hands signals on, ends the
+others where one fails, and says which failed first; that one's error becomes this process's.
 """
 
 import dataclasses
@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,31 @@ def train_in_processes(settings: TrainSettings) -> TrainResult:
     Raises:
         VitreousError: what the first process that failed said.
     """
+    place = place_of(settings)
+    given = dataclasses.replace(settings, out=str(place), devices=1)
+    in_processes(
+        "vitreous.training.launch", given, settings.devices, told=lambda: read_state(place).get("message")
+    )
+    state = read_state(place)
+    return TrainResult(place, dict(state["metrics"]), place / "model")
+
+
+def in_processes(module: str, given: Any, number: int, *, told: Callable[[], str | None]) -> None:
+    """Run `python -m MODULE FILE` in processes of this machine and wait for them.
+
+    Args:
+        module: that calls `work`.
+        given: what the file holds, for `work` to read.
+        number: of processes.
+        told: what the first of them has said about being stopped, None where it did not come to that.
+
+    Raises:
+        VitreousError: what the first process that failed said.
+    """
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    place = place_of(settings)
-    number = settings.devices
-    given = dataclasses.replace(settings, out=str(place), devices=1)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // number)))
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", GRACE_S)
     logging.getLogger("torch.distributed.elastic").setLevel(
@@ -60,18 +79,16 @@ def train_in_processes(settings: TrainSettings) -> TrainResult:
         file = Path(folder) / "settings"
         file.write_bytes(pickle.dumps(given))
         try:
-            elastic_launch(config, sys.executable)("-m", "vitreous.training.launch", str(file))
+            elastic_launch(config, sys.executable)("-m", module, str(file))
         except ChildFailedError as failed:
             raise _first_error(failed.failures, number) from None
         except SignalException as stopped:
-            told = read_state(place).get("message")
             code = 130 if stopped.sigval == signal.SIGINT else StoppedError.exit_code
-            raise StoppedError(told or f"stopped by {stopped.sigval.name}", code) from None
+            said = told() or f"stopped by {stopped.sigval.name}; the same command continues"
+            raise StoppedError(said, code) from None
         finally:
             for each, handler in handlers.items():
                 signal.signal(each, handler)
-    state = read_state(place)
-    return TrainResult(place, dict(state["metrics"]), place / "model")
 
 
 def _first_error(failures: dict[int, Any], number: int) -> VitreousError:
@@ -111,12 +128,10 @@ def record(error: BaseException) -> None:
         ErrorHandler().record_exception(error)
 
 
-def _work(file: Path) -> int:
-    from vitreous.training.train import train_run
-
-    settings: TrainSettings = pickle.loads(file.read_bytes())
+def work(file: Path, run: Callable[[Any], object]) -> int:
+    """What one of the processes does: `run` with what the file holds; its exit code."""
     try:
-        train_run(settings)
+        run(pickle.loads(file.read_bytes()))
     except BaseException as error:
         record(error)
         if not isinstance(error, VitreousError | KeyboardInterrupt):
@@ -126,4 +141,6 @@ def _work(file: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_work(Path(sys.argv[1])))
+    from vitreous.training.train import train_run
+
+    sys.exit(work(Path(sys.argv[1]), train_run))
