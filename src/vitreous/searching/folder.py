@@ -11,7 +11,8 @@ report.md, report.json, pareto.png
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -54,9 +55,17 @@ class SearchFolder:
         if settings.worker:
             if not (self.path / INPUT).exists():
                 raise ConfigError(
-                    f"--worker: {self.path} holds no search to help with; start one there without it first"
+                    f"--worker: {self.path} holds no search to help with; start one there without it first, "
+                    "or on a machine that does not see its folder, give a copy of it and the --storage of "
+                    "the search"
                 )
-            self._compare(settings)
+            # where the data are may differ on another machine; that they are the same ones is looked at later
+            self._compare(settings, (*WITHOUT_EFFECT, "data"))
+            if settings.storage is None and not self.led:
+                raise ConfigError(
+                    f"--worker: no process leads a search in {self.path}; start it without --worker first, "
+                    "or where this is a copy of its folder, give the --storage of the search"
+                )
             return
         if self.path.is_dir() and any(self.path.iterdir()):
             if not (self.path / INPUT).exists():
@@ -94,6 +103,14 @@ class SearchFolder:
         return plan
 
     @property
+    def led(self) -> bool:
+        """Whether a process leads a search in this folder right now."""
+        held = hold(self.path / ".lock")
+        if held is not None:
+            held.close()
+        return held is None
+
+    @property
     def state(self) -> dict[str, Any]:
         """How far the search is: `phase`, and at the end its `result`."""
         return _read(self.path / STATE)
@@ -110,6 +127,7 @@ class SearchFolder:
             return
         for name in (INPUT, STATE, ".lock", "split.csv", "space.json"):
             (self.path / name).unlink(missing_ok=True)
+        shutil.rmtree(self.path / "processes", ignore_errors=True)
         if not any(self.path.iterdir()):
             self.path.rmdir()
 
@@ -118,8 +136,8 @@ class SearchFolder:
         if self._held is not None:
             self._held.close()
 
-    def _compare(self, settings: SearchSettings) -> None:
-        changed = list(_differences(yaml.safe_load((self.path / INPUT).read_text()), settings))
+    def _compare(self, settings: SearchSettings, without: Sequence[str] = WITHOUT_EFFECT) -> None:
+        changed = list(_differences(yaml.safe_load((self.path / INPUT).read_text()), settings, without))
         if changed:
             raise ResumeMismatch(
                 f"{self.path} belongs to a search with other settings ({'; '.join(changed)}); repeat its "
@@ -146,11 +164,11 @@ def place_of(settings: SearchSettings) -> Path:
     return Path(settings.out) if settings.out else _named(settings)
 
 
-def _differences(kept: dict[str, Any], settings: SearchSettings) -> Iterator[str]:
+def _differences(kept: dict[str, Any], settings: SearchSettings, without: Sequence[str]) -> Iterator[str]:
     usual = flatten(yaml.safe_load(_as_yaml(SearchSettings())))
     old, new = usual | flatten(kept), flatten(yaml.safe_load(_as_yaml(settings)))
     for key in sorted(old.keys() | new.keys()):
-        if key not in WITHOUT_EFFECT and old.get(key) != new.get(key):
+        if key not in without and old.get(key) != new.get(key):
             yield f"{key}: {old.get(key)!r} → {new.get(key)!r}"
 
 

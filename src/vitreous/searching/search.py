@@ -7,8 +7,8 @@ Each phase continues where it stopped: the supernet from its checkpoint, evoluti
 as any run does. What was measured to fit the time is kept in `plan.json`, so that a continued search cannot
 decide anything anew.
 
-Several processes (`devices`, torchrun, Slurm) go through the phases together: every step of the supernet and of
-retraining is shared, and candidates are shared through the ledger, as with workers. The first decides and
+Several processes (`devices`, torchrun, Slurm) go through the phases together: every step of the supernet and
+of retraining is shared, and candidates are shared through the ledger, as with workers. The first decides and
 writes.
 """
 
@@ -26,7 +26,7 @@ from typing import Any, get_type_hints
 import torch
 
 from vitreous.data.images import ImageData
-from vitreous.errors import ConfigError, ResumeMismatch, did_you_mean
+from vitreous.errors import ConfigError, DataError, ResumeMismatch, did_you_mean
 from vitreous.models.as_json import to_json
 from vitreous.models.catalog import config as catalog_config
 from vitreous.models.vision_transformer import VisionTransformer
@@ -51,12 +51,14 @@ from vitreous.searching.splits import open_search_data
 from vitreous.searching.strata import Paths
 from vitreous.searching.train_supernet import SupernetTraining, whole_batch
 from vitreous.searching.worth import Agreement, agreement, snip
+from vitreous.training import automatic
 from vitreous.training.assemble import make_train_batches, make_val_batches
 from vitreous.training.automatic import Reasons
 from vitreous.training.decide import decide
 from vitreous.training.interruption import Interruption
+from vitreous.training.machine import look_at_machine
 from vitreous.training.plan import Plan
-from vitreous.training.processes import this_process
+from vitreous.training.processes import Process, this_process
 from vitreous.training.run_folder import write_text
 from vitreous.training.settings import TrainSettings
 from vitreous.training.surroundings import audible, torch_as_planned
@@ -130,11 +132,15 @@ def search(
     if settings.devices > 1 and process.size == 1:
         place = str(search_in_processes(settings))
         return _finished(SearchFolder(dataclasses.replace(settings, out=place), leads=False))
-    with audible(process), joined(device=settings.device, timeout_s=settings.timeout_s) as world:
+    own = Process() if settings.worker else process  # workers share nothing but the ledger
+    with (
+        audible(process),
+        joined(device=settings.device, timeout_s=settings.timeout_s, process=own) as world,
+    ):
         folder = enter_search_folder(settings, world)
         try:
             return Search(settings, folder, world).go()
-        except (ConfigError, BudgetError):
+        except (ConfigError, DataError, BudgetError):
             folder.discard()
             raise
         finally:
@@ -172,16 +178,11 @@ class Search:
         settings: as given.
         folder: open.
         world: the processes that search together; the first one leads.
-
-    Raises:
-        ConfigError: several processes as one worker.
     """
 
     def __init__(self, settings: SearchSettings, folder: SearchFolder, world: World | None = None) -> None:
         self.settings, self.folder, self.begun = settings, folder, time.perf_counter()
         self.world = world or World()
-        if settings.worker and not self.world.alone:
-            raise ConfigError("--worker is one process; start several without torchrun or srun")
         self.budget = parse_budget(settings.budget)
         self.budget_s = parse_time(settings.time) if settings.time else None
         self.seconds: dict[str, float] = dict(folder.plan.get("seconds", {}))
@@ -205,14 +206,7 @@ class Search:
             plan = dataclasses.replace(plan, device=world.device(plan.device))
             with torch_as_planned(plan):
                 scorer, weights = self._supernet(plan, data, space, interruption)
-                ledger = world.led(
-                    lambda: Ledger(
-                        path,
-                        self.settings.storage,
-                        self._identity(space, plan, weights),
-                        name=_study(path, self.settings),
-                    )
-                )
+                ledger = world.led(lambda: self._ledger(self._identity(space, data) | {"supernet": weights}))
                 try:
                     with interruption.postponed():
                         ranked, compared = self._evolve(space, scorer, plan, ledger, interruption)
@@ -240,9 +234,21 @@ class Search:
         logger.info("image_size %d×%d (%s)", image.height, image.width, why["image_size"])
         return space
 
+    def _ledger(self, identity: Mapping[str, Any]) -> Ledger:
+        kept, path, storage = self.folder.plan, self.folder.path, self.settings.storage
+        # a copy of the folder may have another name
+        name = "search" if storage is None else kept.get("study", f"vitreous-{path.name}")
+        return Ledger(path, storage, identity, name=name, join=self.settings.worker)
+
     def _plan(self, data: ImageData, space: Space) -> Plan:
         check_budget(space, self.budget)
         kept = self.folder.plan
+        if self.settings.worker and not kept:
+            raise ConfigError(
+                f"--worker: the search in {self.folder.path} has decided nothing yet; try later"
+            )
+        if self.settings.storage is not None:  # wrong ones are told before hours of training
+            self._ledger(self._identity(space, data)).close()
         if kept:
             plan = Plan.from_json(kept["plan"])
             if plan.fingerprint != data.fingerprint or plan.classes != data.classes:
@@ -255,11 +261,9 @@ class Search:
                     f"{self.folder.path}: the space {space.name} is not what it was when this search was "
                     f"started ({self.folder.path / 'space.json'}); put it back, or start over with --fresh"
                 )
+            here = TrainSettings(device=plan.device)
+            automatic.choose_device(here, look_at_machine(), automatic.Reasons())  # raises where it is not
             return plan if self.settings.worker else self._shared_anew(plan)
-        if self.settings.worker:
-            raise ConfigError(
-                f"--worker: the search in {self.folder.path} has decided nothing yet; try later"
-            )
         any_model = space.resolve(space.cheapest("macs"))
         plan = decide(
             TrainSettings(
@@ -298,7 +302,12 @@ class Search:
 
     def _decided(self, space: Space, plan: Plan, steps: int) -> None:
         plan = dataclasses.replace(plan, device=self._device(plan))
-        self.folder.decide(plan=plan.to_json(), space=space.to_json(), supernet_steps=steps)
+        self.folder.decide(
+            plan=plan.to_json(),
+            space=space.to_json(),
+            supernet_steps=steps,
+            study=f"vitreous-{self.folder.path.name}",
+        )
 
     def _device(self, plan: Plan) -> str:
         """The device of all processes."""
@@ -360,6 +369,11 @@ class Search:
         """Wait for what the first process does."""
         told = False
         while not ready():
+            if not self.folder.led:
+                raise ConfigError(
+                    f"--worker: {self.folder.path} lacks {what}, and no process leads a search there; start "
+                    "it without --worker, or where this is a copy of its folder, copy it again in a while"
+                )
             if not told:
                 logger.info("waiting for %s of %s", what, self.folder.path)
                 told = True
@@ -379,10 +393,13 @@ class Search:
         self.world.wait()
         looking.reference_ms = self.folder.plan.get("reference_ms")
         given, generations = self._sizes()
+        logger.info("evolution: %d candidates, then as many in %d generations", given.population, generations)
         seed = self.settings.seed
         ranked = evolve(space, self.budget, given, generations, seed=seed, evaluate=looking.evaluate)
         if not any(each.rank[0] for each in ranked):
-            raise BudgetError(_nothing_measured(ranked, self.budget))
+            error = BudgetError(_nothing_measured(ranked, self.budget))
+            error.told = not self.world.first
+            raise error
         compared: list[Candidate] = []
         if self.settings.compare:
             alone = dataclasses.replace(given, method="random", stop_hopeless=True)
@@ -394,7 +411,7 @@ class Search:
         return ranked, compared
 
     def _decide_evolution(self, looking: Looking) -> None:
-        """What latencies are measured against, and sizes that fit into evolution's share of the time, once."""
+        """What latencies are measured against, and sizes that fit into evolution's share of the time."""
         given, kept = self.settings.evolution, self.folder.plan
         looking.reference_ms = kept.get("reference_ms")
         if self.budget.latency_ms is not None and looking.reference_ms is None:
@@ -424,15 +441,14 @@ class Search:
         )
         return sized, kept["generations"]
 
-    def _identity(self, space: Space, plan: Plan, weights: str) -> dict[str, Any]:
+    def _identity(self, space: Space, data: ImageData) -> dict[str, Any]:
         """What must be equal for scores to compare."""
         from importlib.metadata import version
 
         described = json.dumps(space.to_json(), sort_keys=True)
         return {
             "space": f"{space.name} {hashlib.sha256(described.encode()).hexdigest()[:12]}",
-            "data": plan.fingerprint[:16],
-            "supernet": weights,
+            "data": data.fingerprint[:16],
             "budget": str(self.budget),
             "seed": self.settings.seed,
             "vitreous": version("vitreous"),
@@ -582,10 +598,6 @@ class Search:
             "parameters alone": agreement([each.params for each in chosen], reached),
             "SNIP (Abdelfattah et al., ICLR 2021)": agreement(proxies, reached),
         }
-
-
-def _study(path: Path, settings: SearchSettings) -> str:
-    return "search" if settings.storage is None else f"vitreous-{path.name}"
 
 
 def _held_out(run: Path) -> int:
