@@ -89,7 +89,7 @@ def backbone(model: nn.Module) -> nn.Module:
     found = inner if isinstance(inner, VisionTransformerModule) else model
     if (
         any(
-            getattr(each, "checkpointing", False) or getattr(each, "grad_checkpointing", False)
+            vars(each).get("checkpointing") or vars(each).get("grad_checkpointing")  # getattr is slow here
             for each in found.modules()
         )
         or getattr(getattr(found, "_run", None), "__name__", "") == "_again"

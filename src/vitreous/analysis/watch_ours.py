@@ -68,16 +68,17 @@ class Watcher:
 
     def layer(self, name: str, number: int, layer: nn.Module) -> bool:
         """Hook a layer: what leaves it or its turns, and its branches; returns whether it has maps."""
-        recursive = [each for each in layer.modules() if isinstance(each, RecursiveModule)]
+        modules = list(layer.modules())
+        recursive = [each for each in modules if isinstance(each, RecursiveModule)]
         several = any(len(each.between) > 1 for each in recursive)
         if isinstance(layer, RecursiveModule):
             for turn, between in enumerate(layer.between):
                 self._leaves(between, f"{name} turn {turn}" if several else name, number, turn)
         else:
             self._leaves(layer, name, number, 0)
-        transposed = [each for each in layer.modules() if isinstance(each, TransposedModule)]
+        transposed = [each for each in modules if isinstance(each, TransposedModule)]
         inside = {id(each) for outer in transposed for each in outer.modules()}
-        branches = [each for each in layer.modules() if isinstance(each, MixModule)]
+        branches = [each for each in modules if isinstance(each, MixModule)]
         found = False
         for place, mix in enumerate(branches):
             over = "channels" if id(mix) in inside else "tokens"
@@ -105,6 +106,9 @@ class Watcher:
 
     def _branch(self, name: str, number: int, mixer: nn.Module, over: str, several: bool) -> bool:
         inside = list(inner_mixers(mixer))
+        attentions = [each for each in inside if isinstance(each, ATTENTIONS)]
+        if self.see_map is None and not (self.see_features and {INPUT, MIXED} & set(self.kinds)):
+            return bool(attentions)
         channels = attention_channels(mixer)
         in_place = isinstance(mixer, FoldedLaPEModule) and mixer.in_place
 
@@ -129,7 +133,6 @@ class Watcher:
 
         self.hooks.append(mixer.register_forward_pre_hook(given).remove)
         self.hooks.append(mixer.register_forward_hook(gives).remove)
-        attentions = [each for each in inside if isinstance(each, ATTENTIONS)]
         if self.see_map is not None:
             for each in inside:
                 which = ""
