@@ -1,6 +1,7 @@
 """`vitreous search`: settings in, the path of the model that was found out."""
 
 import json
+import time
 from collections.abc import Sequence
 
 from vitreous.cli.options import Verb, parse
@@ -17,6 +18,7 @@ VERB = Verb(
 
 def run(words: Sequence[str]) -> int:
     """Parse, search, print."""
+    begun = time.perf_counter()
     asked = parse(VERB, words)
     if asked.print_config:
         from vitreous.cli.printed_config import as_json, as_yaml
@@ -28,7 +30,7 @@ def run(words: Sequence[str]) -> int:
     check_settings(asked.settings)
     from vitreous.searching.search import search
 
-    result = search(settings=asked.settings)
+    result = search(settings=asked.settings, begun=begun)
     if not this_process().first:  # of several processes the first one tells
         return 0
     if asked.as_json:

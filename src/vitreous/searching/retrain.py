@@ -11,9 +11,11 @@ from pathlib import Path
 from vitreous.models.as_json import to_json
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.searching.ledger import Candidate, spelled
-from vitreous.searching.settings import SearchSettings
+from vitreous.searching.task import Task
 from vitreous.training.settings import TrainSettings
 from vitreous.training.train import train_run
+
+LEAST_S = 1.0  # of a run, where the time is used up
 
 
 @dataclass(frozen=True)
@@ -37,30 +39,24 @@ class Retrained:
 
 
 def retrain(
-    settings: SearchSettings,
+    task: Task,
     config: VisionTransformer,
     what: str,
-    folder: Path,
     *,
     candidate: Candidate | None,
-    split_file: Path,
     epochs: int | str,
     time: str | None,
-    device: str,
-    precision: str,
 ) -> Retrained:
     """Train a model from scratch, or go on where it stopped; raises what `train` raises.
 
     Args:
-        settings: of the search.
+        task: of the search.
         config: of the model.
         what: what it is, also the name of its run folder.
-        folder: of the search.
         candidate: of the ledger.
-        split_file: that keeps the validation images.
         epochs, time: how long; a time wins.
-        device, precision: of the search.
     """
+    settings, folder = task.settings, task.folder.path
     name = f"{config.name} {spelled(candidate.genome)}" if candidate else config.name
     result = train_run(
         TrainSettings(
@@ -71,10 +67,10 @@ def retrain(
             time=time,
             batch_size=settings.batch_size,
             seed=settings.seed,
-            device=device,
-            precision=precision,  # type: ignore[arg-type]
+            device=task.device,
+            precision=task.plan.precision,  # type: ignore[arg-type]
             recipe=settings.recipe,
-            loading=replace(settings.loading, split_file=str(split_file)),
+            loading=replace(settings.loading, split_file=str(folder / "split.csv")),
         )
     )
     metrics = result.metrics

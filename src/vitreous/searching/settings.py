@@ -63,7 +63,7 @@ class SearchSettings:
         space: `psvit_2d_tiny` or any PSViT of `vitreous models`, `wide_small_image`, or a file: *.py that
             defines `space(image, classes)`, or *.json. `auto` goes by the size of the images.
         budget: limits of the models, such as `macs=0.6G,params=6M,latency_ms=8,memory=200MB`.
-        time: for everything, such as `2h`: half for the supernet, a fifth for evolution, the rest for
+        time: for the whole command, such as `2h`: half for the supernet, a fifth for evolution, the rest for
             retraining.
         out: folder of the search; by default one under `runs/` that these settings name.
         seed: start of every random stream, 0 or more.
