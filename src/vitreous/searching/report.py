@@ -191,8 +191,8 @@ def _draw_front(
     for each in retrained:
         results.plot(each.macs / 1e6, 100 * each.top1, "o", label=each.what)
     results.set(xlabel="million MACs", ylabel="validation top-1 (%)", title="trained from scratch")
-    if budget.macs is not None:
+    if budget.macs is not None and budget.macs <= 2 * max(it.macs for it in ranked):  # else it is far off
         for axes in (scores, results):
-            axes.axvline(budget.macs / 1e6, color="tab:red", lw=0.8, ls=":")
+            axes.axvline(budget.macs / 1e6, color="tab:red", lw=0.8, ls=":", label="budget")
     results.legend(fontsize=7)
     figure.savefig(file, dpi=120)

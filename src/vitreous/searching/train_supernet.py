@@ -120,7 +120,7 @@ class SupernetTraining:
         self._shared = self._forward if self.world.alone else replicated(self._forward)
 
     def step_seconds(self, most_s: float) -> float:
-        """Median seconds of a step; the weights stay as they are."""
+        """Seconds of a step; the weights stay as they are."""
         trial = self._trainee(1_000_000)
 
         def take(batch: Any, step: int) -> None:
