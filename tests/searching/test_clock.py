@@ -130,6 +130,6 @@ def test_a_search_ends_within_its_time(tiny: dict[str, Any], tiny_search: Callab
     begun = perf_counter()
     found = tiny_search(time="40s", retrain_epochs="auto", supernet={}, evolution={}, winners=2, begun=begun)
     taken = perf_counter() - begun
-    assert 0.95 * 40 < taken < 1.05 * 40
+    assert 0.8 * 40 < taken < 1.05 * 40  # what the report and two runs keep for their ends is a fifth of it
     report = json.loads((found.folder / "report.json").read_text())
     assert sum(report["seconds"].values()) < taken

@@ -70,8 +70,8 @@ def check_time(clock: Clock, pace: Pace, given: str) -> None:
     assert clock.given_s is not None
     raise BudgetError(
         f"--time {given} is too short for this search: reading and measuring took {clock.spent_s:.0f} s; "
-        f"half a pass of the supernet, {FEWEST} candidates and half a pass of each of "
-        f"{pace.networks + pace.correlate} networks, in their shares of the time, take {needed:.0f} s more "
+        f"half a pass of the supernet, {FEWEST} candidates and half a pass of each network ("
+        f"{pace.networks + pace.correlate}), in their shares of the time, take {needed:.0f} s more "
         f"on this machine; --time {_rounded_up(MARGIN * (clock.given_s + short))} works"
     )
 
