@@ -1,9 +1,9 @@
 """The ledger of a search: under which name it is kept, and what must be equal for its scores to compare."""
 
 import hashlib
+import importlib.metadata
 import json
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -35,6 +35,6 @@ def identity_of(settings: SearchSettings, space: Space, data: ImageData, budget:
         "data": data.fingerprint[:16],
         "budget": budget,
         "seed": settings.seed,
-        "vitreous": version("vitreous"),
+        "vitreous": importlib.metadata.version("vitreous"),
         "torch": torch.__version__,
     }
