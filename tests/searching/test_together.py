@@ -16,7 +16,7 @@ pytest.importorskip("optuna")
 
 from tests.searching.commands import words
 from tests.searching.together_tasks import train_supernet
-from tests.training.together import environment, together
+from tests.training.together import environment, made_once, together
 from vitreous.errors import ConfigError
 from vitreous.searching.train_supernet import whole_batch
 from vitreous.training.checkpoint import list_checkpoints
@@ -35,6 +35,10 @@ Told = dict[int, dict[str, list[Any]]]
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     """Every task in 1 and 2 processes: `told[size][name]` is a list over ranks."""
+    return made_once(tmp_path_factory, "supernets", lambda: tell(tmp_path_factory))
+
+
+def tell(tmp_path_factory: pytest.TempPathFactory) -> Told:
     folder = tmp_path_factory.mktemp("together")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 
-from tests.training.together import together
+from tests.training.together import made_once, together
 from tests.training.together_tasks import count, measured, run, supernet
 from vitreous.models.as_json import to_json
 from vitreous.models.catalog import config
@@ -97,6 +97,10 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def told(tmp_path_factory, home):
     """Every task in 1, 2 and 4 processes: `told[size][name]` is a list over ranks."""
+    return made_once(tmp_path_factory, "worlds", lambda: tell(tmp_path_factory))
+
+
+def tell(tmp_path_factory):
     folder = tmp_path_factory.mktemp("worlds")
     relay = RUNS["AdamW"] | {"out": str(folder / "relay")}
 

@@ -9,9 +9,14 @@ import pickle
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import pytest
+from filelock import FileLock
+
+T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 240
 
@@ -26,6 +31,19 @@ def environment(**changes: str) -> dict[str, str]:
     """Variables of a process that finds these sources and these tests."""
     paths = [str(ROOT / "src"), str(ROOT)]
     return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"} | changes
+
+
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[], T]) -> T:
+    """What `make` returns, made by one of pytest-xdist's processes; the others wait for it and read it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    kept = folder / f"{name}.pickle"
+    with FileLock(f"{kept}.lock"):
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(make()))
+        found: T = pickle.loads(kept.read_bytes())
+    return found
 
 
 def together(
