@@ -16,7 +16,8 @@ from vitreous.insight.chart import Chart, Group, Line, Lines, Points
 from vitreous.insight.listed import ANALYSES, chosen, side_by_side
 from vitreous.insight.page import check_page, rendered
 from vitreous.insight.paired import paired
-from vitreous.insight.search_page import is_search, search_page
+from vitreous.insight.search_page import search_page
+from vitreous.insight.search_story import is_search
 from vitreous.insight.story import Story, story
 from vitreous.runs.record import HEADLINES, is_run
 from vitreous.runs.seeds import is_set

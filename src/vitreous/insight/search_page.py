@@ -4,9 +4,8 @@ import logging
 from pathlib import Path
 
 from vitreous.insight.page import check_page, rendered
-from vitreous.insight.search_story import SearchStory, is_search, search_story
+from vitreous.insight.search_story import SearchStory, search_story
 
-__all__ = ["is_search", "page", "search_page"]
 logger = logging.getLogger("vitreous")
 
 

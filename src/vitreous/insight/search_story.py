@@ -16,13 +16,14 @@ from vitreous.insight.story import LayerRow, in_rows, layers_of, provenance_of
 from vitreous.interop.model_card import flatten
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.runs.record import is_run, read_run
+from vitreous.searching.converged import converged
 from vitreous.searching.folder import INPUT, PLAN, STATE
 from vitreous.searching.gene_words import words_of_genes
 from vitreous.searching.ledger import Candidate, read_genome, spelled
 from vitreous.searching.report import TOP
 from vitreous.searching.space import Gene, Space
 
-MOST_LISTED, MOST_DRAWN, ENOUGH = 200, 1500, 0.8
+MOST_LISTED, MOST_DRAWN = 200, 1500
 
 
 @dataclass(frozen=True)
@@ -251,13 +252,9 @@ def _population(space: Space, lines: Sequence[Candidate]) -> tuple[Chart, ...]:
 
 def _agreed(space: Space, best: Sequence[Candidate]) -> tuple[str, ...]:
     """What at least four of five have in common, a gene a sentence."""
-    told = []
-    for number, (gene, words) in enumerate(words_of_genes(space)):
-        value, count = Counter(each.genome[number] for each in best).most_common(1)[0]
-        if count >= ENOUGH * len(best):
-            what = f"before {words[value - 1]}" if gene.kind == "place" else words[value]
-            told.append(f"{_named(gene)}: {what} in {count} of {len(best)}")
-    return tuple(told) or ("on nothing: wherever something is chosen, fewer than four of five are alike",)
+    found = converged(space, best)
+    told = tuple(f"{_named(gene)}: {what} in {count} of {len(best)}" for gene, what, count in found)
+    return told or ("on nothing: wherever something is chosen, fewer than four of five are alike",)
 
 
 def _named(gene: Gene) -> str:

@@ -3,7 +3,6 @@
 import csv
 import json
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +12,7 @@ from vitreous.analysis.cost import cost
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.parts import Attention, DepthwiseConv, LaPE, Recursive, SharedAttention, Sliced, Transposed
 from vitreous.searching.budget import Budget
-from vitreous.searching.gene_words import words_of_genes
+from vitreous.searching.converged import converged
 from vitreous.searching.ledger import Candidate, spelled
 from vitreous.searching.retrain import Retrained
 from vitreous.searching.space import Space
@@ -154,13 +153,7 @@ def _told_worth(worth: Mapping[str, Agreement]) -> str:
 
 
 def _converged(space: Space, best: Sequence[Candidate]) -> list[str]:
-    told = []
-    for number, (gene, words) in enumerate(words_of_genes(space)):
-        counts = Counter(each.genome[number] for each in best)
-        value, count = counts.most_common(1)[0]
-        if count >= 0.8 * len(best):
-            what = f"before layer {value}" if gene.kind == "place" else words[value]
-            told.append(f"{gene.name}: {what} in {count} of {len(best)}")
+    told = [f"{gene.name}: {what} in {count} of {len(best)}" for gene, what, count in converged(space, best)]
     return told or ["on no gene: in each, fewer than four of five are alike"]
 
 
