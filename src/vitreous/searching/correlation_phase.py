@@ -2,7 +2,7 @@
 
 from vitreous.searching.evolution_phase import Found
 from vitreous.searching.ledger import Candidate
-from vitreous.searching.retrain import LEAST_S, retrain
+from vitreous.searching.retrain import retrain, seconds_each
 from vitreous.searching.task import Task
 from vitreous.searching.worth import Agreement, agreement, snip
 from vitreous.training.assemble import make_train_batches
@@ -38,23 +38,11 @@ def _proxies(task: Task, chosen: list[Candidate]) -> list[float]:
 
 
 def _reached(task: Task, chosen: list[Candidate]) -> list[float]:
-    time = task.world.by_first(lambda: _seconds_each(task, len(chosen)))
+    seconds = task.world.by_first(lambda: seconds_each(task, "correlate_s", len(chosen)))
     return [
         retrain(
             task, task.space.resolve(each.genome), f"correlation {number}", candidate=each,
-            epochs=task.settings.correlate_epochs, time=time,
+            epochs=task.settings.correlate_epochs, seconds=seconds,
         ).top1
         for number, each in enumerate(chosen, start=1)
     ]  # fmt: skip
-
-
-def _seconds_each(task: Task, networks: int) -> str | None:
-    """The time of each network, decided once from what is left; None where passes say how long."""
-    if task.clock.given_s is None:
-        return None
-    each_s = task.folder.plan.get("correlate_s")
-    if each_s is None:
-        each_s = max(LEAST_S, round(task.clock.left_s / networks, 1))
-        task.folder.decide(correlate_s=each_s)
-        task.clock.plan(networks * each_s)
-    return f"{each_s}s"

@@ -45,7 +45,7 @@ def retrain(
     *,
     candidate: Candidate | None,
     epochs: int | str,
-    time: str | None,
+    seconds: float | None,
 ) -> Retrained:
     """Train a model from scratch, or go on where it stopped; raises what `train` raises.
 
@@ -54,7 +54,7 @@ def retrain(
         config: of the model.
         what: what it is, also the name of its run folder.
         candidate: of the ledger.
-        epochs, time: how long; a time wins.
+        epochs, seconds: how long; seconds win.
     """
     settings, folder = task.settings, task.folder.path
     name = f"{config.name} {spelled(candidate.genome)}" if candidate else config.name
@@ -63,8 +63,8 @@ def retrain(
             data=settings.data,
             model=json.dumps(to_json(replace(config, name=name))),
             out=str(folder / "retrained" / what.replace(" ", "-")),
-            epochs="auto" if time else epochs,  # type: ignore[arg-type]
-            time=time,
+            epochs="auto" if seconds else epochs,  # type: ignore[arg-type]
+            time=None if seconds is None else f"{seconds}s",
             batch_size=settings.batch_size,
             seed=settings.seed,
             device=task.device,
@@ -82,3 +82,23 @@ def retrain(
         int(metrics["model/params"]),
         result.run_dir,
     )
+
+
+def seconds_each(task: Task, name: str, networks: int, *, share: float = 1.0) -> float | None:
+    """The time of each of some networks, decided once; None where passes say how long.
+
+    Args:
+        task: of the search.
+        name: under which it is kept in `plan.json`.
+        networks: that share it.
+        share: of what is left then.
+    """
+    if task.clock.given_s is None:
+        return None
+    kept = task.folder.plan.get(name)
+    if kept is not None:
+        return float(kept)
+    each_s = max(LEAST_S, round(share * task.clock.left_s / networks, 1))
+    task.folder.decide(**{name: each_s})
+    task.clock.plan(networks * each_s)
+    return each_s

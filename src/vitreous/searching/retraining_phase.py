@@ -14,7 +14,7 @@ from vitreous.searching.decisions import told
 from vitreous.searching.evolution_phase import Found
 from vitreous.searching.ledger import Candidate
 from vitreous.searching.named import WIDE
-from vitreous.searching.retrain import LEAST_S, Retrained, retrain
+from vitreous.searching.retrain import Retrained, retrain, seconds_each
 from vitreous.searching.task import Task
 
 logger = logging.getLogger("vitreous")
@@ -43,7 +43,7 @@ def retrained(task: Task, found: Found) -> list[Retrained]:
                 logger.info("retraining %s from scratch", each.what)
                 done[each.config] = retrain(
                     task, each.config, each.what, candidate=each.candidate,
-                    epochs=task.settings.retrain_epochs, time=each_s,
+                    epochs=task.settings.retrain_epochs, seconds=each_s,
                 )  # fmt: skip
             results.append(dataclasses.replace(done[each.config], what=each.what))
     winners = [each for each in results if each.what.startswith("winner")]
@@ -65,20 +65,14 @@ def _wanted(task: Task, found: Found) -> Sequence[Wanted]:
     return wanted
 
 
-def _seconds_each(task: Task, networks: int) -> str | None:
-    """The time of each network, decided once from what is left; None where passes say how long."""
-    if task.clock.given_s is None:
-        return None
-    each_s = task.folder.plan.get("retrain_s")
-    if each_s is None:
-        left_s = task.clock.left_s
-        if task.settings.correlate:
-            left_s *= 1 - CORRELATION / (1 - SUPERNET - EVOLUTION)
-        each_s = max(LEAST_S, round(left_s / networks, 1))
-        task.folder.decide(retrain_s=each_s)
-        task.clock.plan(networks * each_s)
+def _seconds_each(task: Task, networks: int) -> float | None:
+    """The time of each network, which is told when it is decided."""
+    decided = "retrain_s" in task.folder.plan
+    share = 1 - CORRELATION / (1 - SUPERNET - EVOLUTION) if task.settings.correlate else 1.0
+    each_s = seconds_each(task, "retrain_s", networks, share=share)
+    if each_s is not None and not decided:
         logger.info("%s", told("retraining", f"{networks} networks, {each_s:.0f} s each", "what is left"))
-    return f"{each_s}s"
+    return each_s
 
 
 def _preset(task: Task) -> VisionTransformer | None:
