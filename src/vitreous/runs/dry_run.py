@@ -51,7 +51,7 @@ from vitreous.training.schedule import make_schedule
 from vitreous.training.settings import TrainSettings
 from vitreous.training.step import TrainStep
 from vitreous.training.surroundings import audible, torch_as_planned
-from vitreous.training.time_budget import FINISH_S, fit_steps, parse_time
+from vitreous.training.time_budget import FINISH_S, fit_steps, parse_time, planned_step
 
 WARM_UP, TIMED = 2, 5
 POINTS = 400  # of the learning-rate curve
@@ -219,12 +219,12 @@ def _measured(settings: TrainSettings, plan: Plan, data: ImageData, prospect: Pr
         first, step_s = _steps(trainee, batches, whole)
         validation_s = measure_validation(plan, model, val, None)
     memory = memory_use(trainee, first, recipe.accumulate, peak)
-    median_s = statistics.median(step_s)
+    usual_s = planned_step(step_s)
     if not plan.total_steps:
         assert settings.time is not None
         spent_s = time.perf_counter() - begun
         steps = fit_steps(
-            parse_time(settings.time), spent_s=spent_s, step_s=median_s, validation_s=validation_s,
+            parse_time(settings.time), spent_s=spent_s, step_s=usual_s, validation_s=validation_s,
             eval_steps=plan.eval_steps, final_s=measure_validation(as_delivered(plan), model, val, None),
         )  # fmt: skip
         plan = _with_length(plan, steps)
@@ -252,7 +252,7 @@ def _measured(settings: TrainSettings, plan: Plan, data: ImageData, prospect: Pr
         step_s=step_s,
         validation_s=validation_s,
         steps_left=left,
-        eta_s=left * median_s + validations * validation_s + FINISH_S,
+        eta_s=left * usual_s + validations * validation_s + FINISH_S,
         memory=memory,
         memory_free=free,
         disk=_disk(settings, plan, data, trainee),

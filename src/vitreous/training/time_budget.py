@@ -11,7 +11,7 @@ import math
 import re
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import torch
@@ -76,10 +76,7 @@ def measure_step(
     world: World | None = None,
     first: int = 0,
 ) -> float:
-    """Seconds of a step, from the batch to the moved weights; the model is left as it was.
-
-    The upper quartile of those measured: a run takes as long as its mean step, which lies above the median,
-    and one slow step must not count.
+    """`planned_step` of a few steps, from the batch to the moved weights; the model is left as it was.
 
     Several processes measure together, as they train, until the first has measured enough.
 
@@ -109,6 +106,14 @@ def measure_step(
             break
     model.load_state_dict(before)
     model.zero_grad(set_to_none=True)
+    return planned_step(times)
+
+
+def planned_step(times: Sequence[float]) -> float:
+    """Seconds of a step that a run is planned by: the upper quartile of two or more that were measured.
+
+    A run takes as long as its mean step, which lies above the median, and one slow step must not count.
+    """
     return statistics.quantiles(times, n=4, method="inclusive")[2]
 
 
