@@ -20,6 +20,8 @@ class StridedConv2d(nn.Conv2d):
         if input.shape[-1] > 1 or self.kernel_size[1] == 1:
             return super().forward(input)
         middle = self.kernel_size[1] // 2
-        rows = (self.padding[0], 0) if isinstance(self.padding, tuple) else self.padding
+        assert not isinstance(self.padding, str)
         weight = self.weight[..., middle : middle + 1]
-        return F.conv2d(input, weight, self.bias, self.stride, rows, self.dilation, self.groups)
+        return F.conv2d(
+            input, weight, self.bias, self.stride, (self.padding[0], 0), self.dilation, self.groups
+        )
