@@ -18,7 +18,6 @@ The last line is one JSON object; `--keep NAME` writes both to `results/`, with 
 """
 
 import argparse
-import json
 import resource
 import statistics
 import tempfile
@@ -29,7 +28,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from kept import keep
+from kept import tell
 from machine import describe_machine
 from PIL import Image
 from torch import Tensor, nn
@@ -62,10 +61,7 @@ def main() -> None:
         lines += ["", told.format(**record["probes"])]
     note = [arguments.note, ""] if arguments.note else []
     text = "\n".join(["# What looking inside costs", "", *lines, "", *note, f"{record['machine']}", ""])
-    print(text)
-    if arguments.keep:
-        keep(arguments.keep, text, record)
-    print(json.dumps(record))
+    tell(text, record, arguments.keep)
 
 
 def parsed() -> argparse.Namespace:

@@ -29,7 +29,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kept import in_pieces, keep
+from kept import in_pieces, tell
 from machine import describe_machine
 from small_data import score, spread
 
@@ -190,11 +190,8 @@ def main() -> None:
         f"{names}{size}, {arguments.epochs} epochs, lr {arguments.lr:g}, batch {arguments.batch_size}; "
         f"{describe_machine('cpu')}.\n\n{table(runs)}\n"
     )
-    print(text)
     record = {"data": names, "machine": describe_machine("cpu"), "runs": runs}
-    if arguments.keep:
-        keep(arguments.keep, text, record)
-    print(json.dumps(record))
+    tell(text, record, arguments.keep)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,14 @@ def keep(name: str, text: str, record: dict[str, Any]) -> Path:
     return kept
 
 
+def tell(text: str, record: dict[str, Any], name: str | None) -> None:
+    """Print a result, its numbers as one JSON object on the last line; keep both where a name is given."""
+    print(f"\n{text}")
+    if name:
+        keep(name, text, record)
+    print(json.dumps(record))
+
+
 def kept_before(name: str | None, same: dict[str, Any]) -> list[dict[str, Any]]:
     """The runs that `results/NAME.json` holds already; seeds of one table may be measured on several days.
 

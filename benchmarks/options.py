@@ -22,14 +22,13 @@ JSON; --keep NAME writes benchmarks/results/NAME.md and NAME.json.
 """
 
 import argparse
-import json
 import statistics
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ideas import difference
-from kept import in_pieces, keep
+from kept import in_pieces, tell
 from machine import describe_machine
 from small_data import score, spread
 
@@ -117,11 +116,8 @@ def main() -> None:
         f"{names}{size}, {arguments.epochs} epochs, `{arguments.model}`; {describe_machine('cpu')}.\n\n"
         f"{table(runs)}\n"
     )
-    print(text)
     record = {"data": names, "model": arguments.model, "machine": describe_machine("cpu"), "runs": runs}
-    if arguments.keep:
-        keep(arguments.keep, text, record)
-    print(json.dumps(record))
+    tell(text, record, arguments.keep)
 
 
 if __name__ == "__main__":

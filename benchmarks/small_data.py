@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from kept import keep
+from kept import tell
 from machine import describe_machine
 
 import vitreous as vt
@@ -110,11 +110,8 @@ def main() -> None:
     names = " ".join(Path(each).name for each in arguments.data)
     rates = sorted({f"lr {run['lr']:g}, batch {run['batch_size']}" for run in runs})
     text = f"{names}; {', '.join(rates)}; {describe_machine(arguments.device)}.\n\n{table(runs)}\n"
-    print(text)
     record = {"data": names, "machine": describe_machine(arguments.device), "runs": runs}
-    if arguments.keep:
-        keep(arguments.keep, text, record)
-    print(json.dumps(record))
+    tell(text, record, arguments.keep)
 
 
 if __name__ == "__main__":

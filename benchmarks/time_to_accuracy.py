@@ -37,7 +37,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kept import keep, kept_before, once
+from kept import kept_before, once, tell
 
 HERE = Path(__file__).parent
 SPEEDRUN = HERE.parent / "examples" / "speedrun.yaml"
@@ -192,11 +192,8 @@ def main() -> None:
     text = (
         f"{data}, {arguments.minutes:g} minutes, {arguments.threads} threads; {machines}.\n\n{table(runs)}\n"
     )
-    print(text)
     record = same | {"runs": runs}
-    if arguments.keep:
-        keep(arguments.keep, text, record)
-    print(json.dumps(record))
+    tell(text, record, arguments.keep)
 
 
 if __name__ == "__main__":

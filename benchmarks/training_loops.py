@@ -23,7 +23,6 @@ The last line is one JSON object; --keep NAME writes both to benchmarks/results/
 """
 
 import argparse
-import json
 import math
 import statistics
 import time
@@ -33,7 +32,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from kept import keep
+from kept import tell
 from machine import describe_machine
 from PIL import Image
 from timm.data import Mixup, create_loader, create_transform  # type: ignore[attr-defined]
@@ -262,11 +261,8 @@ def main() -> None:
         print(row(found[-1]), flush=True)
     head = "| model | ours, img/s | timm's style | authors' style | ours / timm's | ours / authors' |"
     text = "\n".join([f"{describe_machine()}.", "", head, "|---|---|---|---|---|---|", *map(row, found), ""])
-    print(f"\n{text}")
     record = {"benchmark": "training_loops", "machine": describe_machine(), "found": found}
-    if arguments.keep:
-        keep(arguments.keep, text, record)
-    print(json.dumps(record))
+    tell(text, record, arguments.keep)
 
 
 if __name__ == "__main__":
