@@ -15,11 +15,11 @@ benchmarks/results/NAME.md, NAME.json and pictures NAME_*.png of the first seed.
 
 import argparse
 import json
-import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from kept import in_pieces, keep, once
@@ -56,14 +56,9 @@ Values = dict[str, Any]
 Of = Callable[[str], Values]  # the values of a model's analyses, by the model's name
 
 
-def mean(values: list[float]) -> float:
-    """Of a curve by layer."""
-    return statistics.mean(values)
-
-
 def share(of: Of, model: str) -> float:
     """High-frequency share, mean over layers."""
-    return mean(of(model)["hfd"]["share"])
+    return float(mean(of(model)["hfd"]["share"]))
 
 
 def diversity(of: Of, model: str) -> float:
@@ -82,7 +77,7 @@ def drop_at_pools(of: Of, model: str) -> float:
     tokens = of(model)["tokens"]
     after = {name.partition(" ")[0]: place for place, name in enumerate(tokens["layers"])}
     behind = [after[".".join(name.split(".")[:2])] for name in of(model)["pools"]["pools"]]
-    return mean([tokens["raw"][place - 1] - tokens["raw"][place] for place in behind])
+    return float(mean(tokens["raw"][place - 1] - tokens["raw"][place] for place in behind))
 
 
 def rise(curve: list[float]) -> float:
@@ -93,17 +88,17 @@ def rise(curve: list[float]) -> float:
 def turns_fall(of: Of, model: str) -> float:
     """Relative change of the first turn less that of the last trained one; mean over layers."""
     changes = of(model)["turns"]["change"].values()
-    return mean([each[0] - each[len(each) - BEYOND - 1] for each in changes])
+    return float(mean(each[0] - each[len(each) - BEYOND - 1] for each in changes))
 
 
 def branch_over_identity(of: Of, model: str, attention: bool) -> float:
     """β − α of the sums behind attention, or behind feed-forward and projections; mean over sums."""
-    return mean(
-        [
+    return float(
+        mean(
             each["branch"] - each["identity"]
             for each in of(model)["turns"]["coefficients"]
             if each["name"].endswith("mixers.0.sum") == attention
-        ]
+        )
     )
 
 
@@ -167,9 +162,10 @@ def train_once(model: str, seed: int, arguments: argparse.Namespace) -> dict[str
     """Train one member with one seed, or continue it, and read its test images."""
     run = vt.train(
         arguments.data, model, run_of(model, seed, arguments), seed=seed, device="cpu", compile=False,
+        image_size=32,  # which every member's patches and slices divide
         epochs=arguments.epochs, eval_every=arguments.epochs, lr=arguments.lr,
         batch_size=arguments.batch_size, recipe={"mixup": 0.0, "cutmix": 0.0, "drop_path": 0.0},
-        loading={"limit": arguments.limit} if arguments.limit else {},
+        loading={"val_share": 0.02} | ({"limit": arguments.limit} if arguments.limit else {}),
     ).run_dir  # fmt: skip
     return score(run, arguments)
 
@@ -223,8 +219,8 @@ def claims_table(rows: list[dict[str, Any]]) -> str:
         values = list(row["trained"].values())
         interval = "" if row["low"] is None else f" ({row['low']:+.3f} to {row['high']:+.3f})"
         lines.append(
-            f"| {row['paper']} | {row['says']} | {row['number']} | {statistics.mean(values):+.3f}{interval} "
-            f"| {statistics.mean(row['untrained'].values()):+.3f} | {row['verdict']} |"
+            f"| {row['paper']} | {row['says']} | {row['number']} | {mean(values):+.3f}{interval} "
+            f"| {mean(row['untrained'].values()):+.3f} | {row['verdict']} |"
         )
     return "\n".join(lines)
 
