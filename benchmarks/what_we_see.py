@@ -97,7 +97,7 @@ def branch_over_identity(of: Of, model: str, attention: bool) -> float:
         mean(
             each["branch"] - each["identity"]
             for each in of(model)["turns"]["coefficients"]
-            if each["name"].endswith("mixers.0.sum") == attention
+            if each["name"].endswith("branches.0.add") == attention
         )
     )
 
