@@ -19,6 +19,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from vitreous.analysis.entropy import entropy
+
 MEASURES = ("pearson", "matched", "cosine", "jsd", "tv")
 
 
@@ -133,8 +135,7 @@ def column_cosines(
 def row_entropy(maps: Float[Tensor, "batch layers heads tokens tokens"]) -> Float[Tensor, "batch layers"]:
     """Entropy of rows over log N: 1 for uniform attention, 0 for attention to one token."""
     largest = torch.log(torch.tensor(float(maps.shape[-1])))
-    entropy: Tensor = torch.special.entr(maps).sum(dim=-1).mean(dim=(2, 3)) / largest
-    return entropy
+    return entropy(maps).mean(dim=(2, 3)) / largest
 
 
 def divergences(
@@ -142,12 +143,12 @@ def divergences(
 ) -> tuple[Float[Tensor, "batch layers layers2"], Float[Tensor, "batch layers layers2"]]:
     """(Jensen–Shannon divergence in nats, total variation), mean over rows and heads."""
     batch, layers = maps.shape[:2]
-    own = torch.special.entr(maps).sum(dim=-1)  # (batch, layers, heads, tokens)
+    own = entropy(maps)  # (batch, layers, heads, tokens)
     jsd, tv = maps.new_zeros(2, batch, layers, layers)
     for i in range(layers):
         for j in range(i + 1, layers):
             p, q = maps[:, i], maps[:, j]
-            middle = torch.special.entr((p + q) / 2).sum(dim=-1)
+            middle = entropy((p + q) / 2)
             jsd[:, i, j] = (middle - (own[:, i] + own[:, j]) / 2).mean(dim=(1, 2)).clamp_min(0)
             tv[:, i, j] = (p - q).abs().sum(dim=-1).mean(dim=(1, 2)) / 2
     return jsd + jsd.transpose(1, 2), tv + tv.transpose(1, 2)

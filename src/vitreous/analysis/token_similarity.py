@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from vitreous.analysis.entropy import entropy
+
 
 def mean_cosine(
     patches: Float[Tensor, "batch patches width"], mean: Float[Tensor, " width"] | None = None
@@ -36,8 +38,7 @@ def effective_rank(patches: Float[Tensor, "batch patches width"]) -> Float[Tenso
     gram = wide @ wide.transpose(1, 2)
     values = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt()
     share = values / values.sum(dim=-1, keepdim=True).clamp_min(1e-300)
-    rank: Tensor = torch.special.entr(share).sum(dim=-1).exp()
-    return rank
+    return entropy(share).exp()
 
 
 def neighbour_cosine(

@@ -16,6 +16,7 @@ import contextlib
 import torch
 from torch import Tensor, nn
 
+from vitreous.analysis.entropy import entropy
 from vitreous.analysis.head_distance import head_distances, head_spread
 from vitreous.analysis.seen import BLOCK, EMBEDDING, INPUT, AttentionMap, Features
 from vitreous.analysis.spectrum import high_frequency_shares
@@ -29,7 +30,7 @@ from vitreous.training.step import MIXED, TYPES
 
 PROBES = ("hfd", "head_diversity", "token_similarity", "entropy")
 OF_MAPS = ("head_diversity", "entropy")
-BATCH = 16
+PIXELS = 16 * 224**2  # of a batch: maps of small images are small, and many at once are faster
 
 
 class Probes:
@@ -69,7 +70,7 @@ class Probes:
                 step = (height / seen.grid[0], width / seen.grid[1])
                 keep("head_diversity", seen, head_distances(seen, step))
             if "entropy" in self.names:
-                rows = torch.special.entr(seen.weights.float()).sum(dim=-1).mean(dim=(1, 2, 3))
+                rows = entropy(seen.weights.float()).mean(dim=(1, 2, 3))
                 keep(
                     "entropy",
                     seen,
@@ -98,7 +99,7 @@ class Probes:
                     kinds=kinds or (BLOCK,),
                 ),
             ):
-                for batch in self.images.split(BATCH):
+                for batch in self.images.split(max(1, PIXELS // (height * width))):
                     model(batch.to(like))
         finally:
             model.train(was_training)

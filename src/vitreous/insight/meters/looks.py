@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vitreous.analysis.entropy import entropy
 from vitreous.analysis.recording import record
 from vitreous.analysis.rollout import rollout, since_last_pool
 from vitreous.insight.chart import Images
@@ -72,8 +73,8 @@ class Looks(Meter):
         found["grid"] = [rows, columns]
         mass = flow / flow.sum(dim=1, keepdim=True).clamp_min(1e-12)
         even = torch.log(torch.tensor(float(mass.shape[1])))
-        entropy = 100 * float((torch.special.entr(mass).sum(dim=1) / even).mean())
-        shows = f"Rollout from {first} has {entropy:.0f} % of the entropy of looking everywhere alike."
+        whole = 100 * float((entropy(mass) / even).mean())
+        shows = f"Rollout from {first} has {whole:.0f} % of the entropy of looking everywhere alike."
         pictures = tuple((f"image {n}", _grey(one[0], columns)) for n, one in enumerate(scaled))
         charts = [Images(title="Rollout", pictures=pictures, columns=IMAGES)]
         pool = seen.maps.get("head")
