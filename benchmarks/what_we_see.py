@@ -85,6 +85,12 @@ def rise(curve: list[float]) -> float:
     return curve[-1] - curve[0]
 
 
+def neighbours_over_outermost(table: list[list[float]]) -> float:
+    """Mean CKA of neighbouring layers less that of the first and the last; what enters is left out."""
+    layers = range(1, len(table) - 1)
+    return float(mean(table[place][place + 1] for place in layers)) - table[1][-1]
+
+
 def turns_fall(of: Of, model: str) -> float:
     """Relative change of the first turn less that of the last trained one; mean over layers."""
     changes = of(model)["turns"]["change"].values()
@@ -145,6 +151,8 @@ CLAIMS = (
           lambda of: rise(of("vit_lite_7_4_lape")["position"]["mean"])),
     Claim("LaPE", "the same, common offset taken away (ours)", "centred cosine, last − first",
           lambda of: rise(of("vit_lite_7_4_lape")["position"]["mean_centred"])),
+    Claim("SReT", "neighbouring layers do much the same (plain ViT)", "CKA, neighbours − outermost",
+          lambda of: neighbours_over_outermost(of("vit_small_image")["cka"]["cka"])),
     Claim("SReT", "a later turn changes less (ours)", "relative change, first − last turn",
           lambda of: turns_fall(of, "sret_small_image")),
     Claim("SReT", "behind feed-forward and projections the branch outweighs what passes by", "β − α",

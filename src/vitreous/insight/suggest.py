@@ -61,7 +61,7 @@ def told(hints: list[Hint], macs: int | None) -> str:
     for each in kinds["pool"]:
         parts.append(
             f"tokens could be pooled by 2 × 2 after {each.layer} (neighbours {each.alike:.2f} alike), "
-            f"which saves about {each.saved_macs / 1e6:,.1f} million"
+            f"which saves about {each.saved_macs / 1e6:,.1f} million MACs"
         )
     if kinds["turns"]:
         saved = sum(each.saved_macs for each in kinds["turns"])
