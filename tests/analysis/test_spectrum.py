@@ -3,7 +3,12 @@
 import pytest
 import torch
 
-from vitreous.analysis.spectrum import high_frequency_shares, radial_spectrum, white_noise_share
+from vitreous.analysis.spectrum import (
+    has_low_frequencies,
+    high_frequency_shares,
+    radial_spectrum,
+    white_noise_share,
+)
 
 
 def checkerboard(side: int) -> torch.Tensor:
@@ -55,3 +60,9 @@ def test_a_wave_stands_in_its_ring_and_shares_sum_to_one() -> None:
     spectrum = radial_spectrum(wave, bins=8)
     assert int(spectrum.argmax()) == 3 and float(spectrum[3]) == pytest.approx(1.0)
     assert float(radial_spectrum(torch.randn(2, 3, 9, 7)).sum()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("rows, columns, has", [(2, 2, False), (3, 3, False), (4, 4, True), (1, 8, True)])
+def test_a_grid_has_low_frequencies_where_noise_is_not_all_high(rows: int, columns: int, has: bool) -> None:
+    assert has_low_frequencies(rows, columns) is has
+    assert (white_noise_share(rows, columns) < 1) is has

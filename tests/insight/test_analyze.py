@@ -67,7 +67,7 @@ def test_every_analysis_says_something_about_every_kind_of_model(photos: Path, t
         assert all(each["shows"].endswith(".") for each in model["analyses"].values())
     psvit, sret, mixer, vit = (model["analyses"] for model in told["models"])
     assert len(psvit["hfd"]["values"]["share"]) == len(psvit["hfd"]["untrained"]["share"]) > 0
-    assert psvit["pools"]["values"] and psvit["similar_maps"]["untrained"]
+    assert psvit["pools"]["values"] and vit["similar_maps"]["untrained"]
     assert sret["turns"]["values"]["coefficients"] and sret["turns"]["values"]["change"]
     for name in ("head_diversity", "similar_maps", "attention"):
         assert mixer[name]["values"] == {} and mixer[name]["shows"]
@@ -180,6 +180,19 @@ def test_a_very_deep_model_is_compared_at_some_of_its_layers(photos: Path) -> No
     (group,) = found["similar_maps"]["groups"]
     assert len(group["layers"]) == 24 and group["layers"][-1] == "layers.29 turn 1"
     assert len(found["cka"]["layers"]) == 48 and len(found["turns"]["change"]) == 30
+
+
+def test_a_map_that_is_taken_is_not_called_alike(photos: Path) -> None:
+    model = build(config("psvit_2d_small_image", image_size=32, classes=3))
+    (told,) = analyze(model, photos, images=8, only=["similar_maps"], control=False).models
+    assert told.found["similar_maps"] == {} and "layers.1, layers.3, layers.5" in told.shows["similar_maps"]
+
+
+def test_a_grid_without_low_frequencies_has_no_share_of_high_ones(photos: Path) -> None:
+    model = build(config("psvit_2d_small_image", image_size=32, classes=3))  # 8 × 8, 4 × 4 and 2 × 2 tokens
+    (told,) = analyze(model, photos, images=8, only=["hfd"], control=False).models
+    assert told.found["hfd"]["grids"] == [[8, 8], [8, 8], [4, 4], [4, 4]]
+    assert "below 4 × 4" in told.shows["hfd"] and "layers.4, layers.5" in told.shows["hfd"]
 
 
 def test_other_classes_are_told_and_refused_where_labels_are_asked_for(

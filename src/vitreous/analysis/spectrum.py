@@ -62,6 +62,12 @@ def white_noise_share(rows: int, columns: int, cutoff: float = CUTOFF) -> float:
     return float(((radius > cutoff) * times).sum() / (rows * columns - 1)) if rows * columns > 1 else 0.0
 
 
+def has_low_frequencies(rows: int, columns: int, cutoff: float = CUTOFF) -> bool:
+    """Whether anything but the mean lies below the cut-off; else the share is 1 whatever the map holds."""
+    radius, _ = _frequencies(rows, columns)
+    return int((radius <= cutoff).sum()) > 1
+
+
 def _spectrum(features: Tensor, keep_mean: bool, power: int) -> tuple[Tensor, Tensor, Tensor]:
     exact = features if features.dtype == torch.float64 else features.float()
     spectrum = torch.fft.rfft2(exact).abs().pow(power)

@@ -305,7 +305,7 @@ def expected_maps(model: nn.Module, one: Tensor) -> list[MapShape]:
     shapes: list[MapShape] = []
 
     def see(seen: AttentionMap) -> None:
-        shapes.append(MapShape(seen.name, seen.tokens, seen.heads, seen.over))
+        shapes.append(MapShape(seen.name, seen.tokens, seen.heads, seen.over, seen.shared))
 
     with torch.no_grad(), watch(model, see_map=see):
         model(one)

@@ -12,10 +12,9 @@ from vitreous.analysis.watch import backbone, layers_of
 from vitreous.analysis.watch_timm import grid_of
 from vitreous.analysis.with_shared_map import with_shared_map
 from vitreous.errors import ConfigError
+from vitreous.insight.meters.meter import first_names
 from vitreous.models.vision_transformer import VisionTransformer, VisionTransformerModule
 from vitreous.parts import Attention, Block, ChannelSplit, Mix, Recursive
-
-MOST_TOLD = 6
 
 
 def suggestions(model: nn.Module, found: dict[str, Any], control: dict[str, Any]) -> list[Hint]:
@@ -53,9 +52,9 @@ def told(hints: list[Hint], macs: int | None) -> str:
     if kinds["share"]:
         saved = sum(each.saved_macs for each in kinds["share"])
         of = f" ({100 * saved / macs:.0f} % of all)" if macs else ""
-        listed = _listed([f"{each.layer} from {each.of}" for each in kinds["share"]])
+        names = first_names([f"{each.layer} from {each.of}" for each in kinds["share"]])
         parts.append(
-            f"{len(kinds['share'])} layers could share a map ({listed}) and save {saved / 1e6:,.1f} million "
+            f"{len(kinds['share'])} layers could share a map ({names}) and save {saved / 1e6:,.1f} million "
             f"MACs{of}"
         )
     for each in kinds["pool"]:
@@ -65,22 +64,18 @@ def told(hints: list[Hint], macs: int | None) -> str:
         )
     if kinds["turns"]:
         saved = sum(each.saved_macs for each in kinds["turns"])
-        listed = _listed([each.layer for each in kinds["turns"]])
+        names = first_names([each.layer for each in kinds["turns"]])
         parts.append(
-            f"the turns of {listed} have maps alike; a turn cannot take another's, since one block runs in "
+            f"the turns of {names} have maps alike; a turn cannot take another's, since one block runs in "
             f"all, but one turn instead (vt.with_turns) would save {saved / 1e6:,.1f} million MACs"
         )
     sentence = "Nothing is suggested to share or to pool."
     if parts:
         sentence = f"To try, not proven: {'; '.join(parts)}."
     if kinds["cannot"]:
-        listed = _listed([each.layer for each in kinds["cannot"]])
-        sentence += f" {listed} would be alike enough, but: {kinds['cannot'][0].why}."
+        names = first_names([each.layer for each in kinds["cannot"]])
+        sentence += f" {names} would be alike enough, but: {kinds['cannot'][0].why}."
     return sentence
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:MOST_TOLD]) + (" …" if len(names) > MOST_TOLD else "")
 
 
 def _neighbours(group: dict[str, Any]) -> list[float]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from vitreous.analysis.entropy import entropy
 from vitreous.analysis.head_distance import head_distances, head_spread
 from vitreous.analysis.seen import BLOCK, EMBEDDING, INPUT, AttentionMap, Features
-from vitreous.analysis.spectrum import high_frequency_shares
+from vitreous.analysis.spectrum import has_low_frequencies, high_frequency_shares
 from vitreous.analysis.token_similarity import mean_cosine
 from vitreous.analysis.watch import watch
 from vitreous.data.images import ImageSplit
@@ -57,7 +57,12 @@ class Probes:
             sums.setdefault(f"probe/{probe}/L{seen.layer:02d}{turn}", []).append(values.double().cpu())
 
         def features(seen: Features) -> None:
-            if seen.kind == INPUT and "hfd" in self.names and seen.grid is not None and min(seen.grid) > 1:
+            if (
+                seen.kind == INPUT
+                and "hfd" in self.names
+                and seen.grid is not None
+                and has_low_frequencies(*seen.grid)
+            ):
                 maps = seen.patches.transpose(1, 2).unflatten(2, seen.grid)
                 keep("hfd", seen, high_frequency_shares(maps).mean(dim=1))
             if seen.kind == BLOCK and "token_similarity" in self.names and seen.name != EMBEDDING:

@@ -73,12 +73,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class MapShape:
-    """What a map will be like: tokens, heads, and what it is over."""
+    """What a map will be like: tokens, heads, what it is over, and whether it is an earlier layer's."""
 
     name: str
     tokens: int
     heads: int
     over: str
+    shared: bool = False
 
 
 class Meter:
@@ -134,6 +135,11 @@ class Means:
 def short_name(name: str) -> str:
     """A layer's name for an axis: `layers.3 turn 1` is `3 turn 1`, a block of a stage `0.1`."""
     return name.replace(".blocks.", ".").removeprefix("layers.").removeprefix("blocks.")
+
+
+def first_names(names: Sequence[str], most: int = 6) -> str:
+    """The first names, separated by commas."""
+    return ", ".join(names[:most]) + (" …" if len(names) > most else "")
 
 
 def spaced(names: Sequence[str], most: int) -> list[str]:

@@ -8,7 +8,16 @@ from torch import Tensor
 from vitreous.analysis.map_similarity import MEASURES, MapSimilarity
 from vitreous.analysis.seen import AttentionMap
 from vitreous.insight.chart import Chart, Line, Lines, Matrix
-from vitreous.insight.meters.meter import MOST_TOKENS, Finding, MapShape, Meter, Setting, short_name, spaced
+from vitreous.insight.meters.meter import (
+    MOST_TOKENS,
+    Finding,
+    MapShape,
+    Meter,
+    Setting,
+    first_names,
+    short_name,
+    spaced,
+)
 
 NAME = "similar_maps"
 TITLE = "Similarity of attention maps between layers"
@@ -21,7 +30,7 @@ MOST_LAYERS = 24
 
 
 class SimilarMaps(Meter):
-    """Layers are compared with those of as many tokens and heads."""
+    """Layers are compared with those of as many tokens and heads, those with a map of their own."""
 
     maps = True
 
@@ -30,15 +39,20 @@ class SimilarMaps(Meter):
         self.groups: list[tuple[int, int, MapSimilarity]] = []
         self.wanted: set[str] = set()
         self.large: list[str] = []
+        self.taken: list[str] = []
 
     def expect(self, maps: Sequence[MapShape]) -> None:
         """Choose the layers that are compared."""
         names: dict[tuple[int, int], list[str]] = {}
         for each in maps:
-            if each.over == "tokens" and each.tokens <= MOST_TOKENS:
-                names.setdefault((each.tokens, each.heads), []).append(each.name)
-            elif each.over == "tokens":
+            if each.over != "tokens":
+                continue
+            if each.shared:
+                self.taken.append(each.name)
+            elif each.tokens > MOST_TOKENS:
                 self.large.append(each.name)
+            else:
+                names.setdefault((each.tokens, each.heads), []).append(each.name)
         for (tokens, heads), of_size in names.items():
             if len(of_size) > 1:
                 some = spaced(of_size, MOST_LAYERS)
@@ -59,9 +73,11 @@ class SimilarMaps(Meter):
     def finding(self, setting: Setting) -> Finding:
         """A matrix for each group of layers."""
         if not self.groups:
-            why = "there are no two layers with attention over equally many tokens"
+            why = "there are no two layers with attention of their own over equally many tokens"
             if self.large:
                 why = f"maps of more than {MOST_TOKENS:,} tokens are not compared entry by entry"
+            elif self.taken:
+                why += f", and {self._takers()}"
             return Finding({}, f"Maps cannot be compared: {why}.")
         found: list[dict[str, Any]] = []
         charts: list[Chart] = []
@@ -117,4 +133,11 @@ class SimilarMaps(Meter):
         values: dict[str, Any] = {"groups": found}
         if self.large:
             values["left_out"] = self.large
+        if self.taken:
+            told.append(self._takers())
+            values["taken"] = self.taken
         return Finding(values, f"Matched correlation is {'; '.join(told)}.", tuple(charts))
+
+    def _takers(self) -> str:
+        """Who has no map of its own."""
+        return f"maps taken from an earlier layer are not compared: {first_names(self.taken)}"
