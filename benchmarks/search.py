@@ -15,7 +15,7 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,25 +25,10 @@ from machine import describe_machine
 import vitreous as vt
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.searching.budget import Budget, parse_budget
+from vitreous.searching.plain import plain_vit, widest
 from vitreous.searching.space import Space
 
 HAND_MADE = "psvit_2d_small_image_12"
-
-
-def widest(make: Callable[[int], VisionTransformer], budget: Budget, what: str) -> VisionTransformer:
-    """The widest of a family within the budget."""
-    found = None
-    for width in range(8, 1025, 8):
-        try:
-            config = make(width)
-            counted = vt.cost(config)
-        except vt.ConfigError:
-            continue
-        if budget.allows(counted.macs, counted.parameters):
-            found = config
-    if found is None:
-        raise vt.ConfigError(f"no {what} is within {budget}")
-    return found
 
 
 def without_search(space: Space, budget: Budget) -> Iterator[tuple[str, VisionTransformer]]:
@@ -52,15 +37,13 @@ def without_search(space: Space, budget: Budget) -> Iterator[tuple[str, VisionTr
     given = {"image_size": (image.height, image.width), "classes": classes, "channels": image.channels}
     yield "hand-made PSViT", vt.config(HAND_MADE, **given)  # type: ignore[arg-type]
 
-    def deit(width: int) -> VisionTransformer:
-        heads = max(1, width // 32)
-        return vt.config("deit_tiny", patch=4, width=width, heads=heads, **given)  # type: ignore[arg-type]
-
     def eit(width: int) -> VisionTransformer:
         return vt.config("eit_small_image", width=width, **given)  # type: ignore[arg-type]
 
-    yield "plain DeiT", widest(deit, budget, "DeiT")
-    yield "EIT", widest(eit, budget, "EIT")
+    for what, found in (("plain DeiT", plain_vit(image, classes, budget)), ("EIT", widest(eit, budget))):
+        if found is None:
+            raise vt.ConfigError(f"no {what} is within {budget}")
+        yield what, found
 
 
 def searched(name: str, arguments: argparse.Namespace) -> tuple[Path, dict[str, Any]]:

@@ -66,7 +66,11 @@ def test_the_command_leaves_a_page_that_tells_the_search_from_result_to_provenan
     for heading in ("Result", "The winner, layer by layer", "What the population converged to", "Ledger"):
         assert f"<h2>{heading}</h2>" in text
     best = told["retrained"][0]
-    assert f"{best['what']}: {100 * best['top1']:.2f} %" in text and "random search" in text
+    assert (
+        f"{best['what']}: {100 * best['top1']:.2f} %" in text
+        and "random search" in text
+        and "plain ViT" in text
+    )
     assert "Share with shared attention" in text and "option 0" not in text
     assert "was not measured (--correlate 8 does)" in text
     assert "<img src=x" not in text and "&lt;img src=x" in text and ">49<" not in text

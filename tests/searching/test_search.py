@@ -62,8 +62,8 @@ def test_a_search_leaves_a_model_a_report_and_a_ledger_that_makes_every_candidat
         assert space.cost(each.genome) == (each.macs, each.params) and each.macs <= limit
         assert each.seed == 0 and each.images > 0
     report = json.loads((result.folder / "report.json").read_text())
-    assert [each["what"] for each in report["retrained"]] == ["winner 1", "random search"]
-    assert report["verdict"] == result.verdict and "random search" in result.verdict
+    assert [each["what"] for each in report["retrained"]] == ["winner 1", "random search", "plain ViT"]
+    assert report["verdict"] == result.verdict and "beside the" in result.verdict
     assert {"preparation", "supernet", "evolution", "retraining"} == set(report["seconds"])
     assert (result.folder / "pareto.png").stat().st_size > 5000
     text = (result.folder / "report.md").read_text()

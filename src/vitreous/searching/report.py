@@ -103,12 +103,12 @@ def write_report(
 def verdict(retrained: Sequence[Retrained], held_out: int) -> str:
     """Whether the best winner beats the baselines, in one sentence, with the noise of the images."""
     winners = [each for each in retrained if each.what.startswith("winner")]
-    others = [each for each in retrained if each.what in ("random search", "preset")]
+    others = [each for each in retrained if each not in winners]
     best = max(winners, key=lambda each: each.top1)
     if not others:
         return (
-            "Not compared with random search and the hand-made preset (--compare does): whether the search "
-            "helped is not known."
+            "Not compared with random search, the hand-made preset and a plain ViT (--compare does): whether "
+            "the search helped is not known."
         )
     strongest = max(others, key=lambda each: each.top1)
     gain = best.top1 - strongest.top1

@@ -14,6 +14,7 @@ from vitreous.searching.decisions import told
 from vitreous.searching.evolution_phase import Found
 from vitreous.searching.ledger import Candidate
 from vitreous.searching.named import WIDE
+from vitreous.searching.plain import plain_vit
 from vitreous.searching.retrain import Retrained, retrain, seconds_each
 from vitreous.searching.task import Task
 
@@ -62,6 +63,9 @@ def _wanted(task: Task, found: Found) -> Sequence[Wanted]:
         preset = _preset(task)
         if preset is not None:
             wanted.append(Wanted("preset", preset, None))
+        plain = _plain(task, wanted[0].config)
+        if plain is not None:
+            wanted.append(Wanted("plain ViT", plain, None))
     return wanted
 
 
@@ -73,6 +77,20 @@ def _seconds_each(task: Task, networks: int) -> float | None:
     if each_s is not None and not decided:
         logger.info("%s", told("retraining", f"{networks} networks, {each_s:.0f} s each", "what is left"))
     return each_s
+
+
+def _plain(task: Task, winner: VisionTransformer) -> VisionTransformer | None:
+    """A plain ViT of the first winner's depth and MACs."""
+    macs = cost(winner).macs
+    found = plain_vit(
+        winner.image,
+        winner.head.classes,
+        dataclasses.replace(task.budget, macs=macs),
+        depth=len(winner.layers),
+    )
+    if found is None:
+        logger.info("no plain ViT is within %s MACs; the search is compared without one", f"{macs:,}")
+    return found
 
 
 def _preset(task: Task) -> VisionTransformer | None:

@@ -71,8 +71,8 @@ class SearchSettings:
         winners: how many of the best are retrained from scratch; with `nsga2` along the front: the best of
             all, then the best below equal steps of MACs.
         retrain_epochs: passes of each over the training images; `auto` is training's own rule, or what fits.
-        compare: retrain also the best of as many random candidates, and the hand-made preset, and say
-            whether the search is better.
+        compare: retrain also the best of as many random candidates, the hand-made preset and a plain ViT of
+            the winner's MACs, and say whether the search is better.
         correlate: candidates, 8 or more, that are retrained for a short while to see whether the ranking is
             worth anything; 0 for none.
         correlate_epochs: passes of each over the training images; with `time`, a fifth of it for all.

@@ -79,7 +79,7 @@ def _with_length(task: Task, training: SupernetTraining, scorer: Scorer) -> Plan
     pace = Pace(
         pass_s=step_s * plan.steps_per_epoch,
         candidate_s=score_seconds(scorer, task.space, task.budget) / task.world.size,
-        networks=settings.winners + (2 if settings.compare else 0),
+        networks=settings.winners + (3 if settings.compare else 0),
         compare=settings.compare,
         correlate=settings.correlate,
     )
