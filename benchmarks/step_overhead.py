@@ -6,7 +6,7 @@ by the clock.
 
     data       the batch gathered by index and augmented
     forward    and backward, loss included: `forward_and_backward`
-    optimizer  AdamW
+    optimizer  the recipe's: Muon today, AdamW when the kept result was measured
     rest       learning rate, generator, gradient norm and clipping, average of the weights, reading the loss,
                log line
 

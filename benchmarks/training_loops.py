@@ -1,7 +1,8 @@
 """Images per second of whole training loops on the same model, data and augmentation, in one process.
 
-    ours       `vitreous train` as `auto` runs half an hour (--time): resident uint8 images, augmentation of
-               whole batches, bfloat16 where the processor has it, kernels by rule, compiled where that pays
+    ours       `vitreous train` as `auto` runs half an hour (--time), but for the recipe: resident uint8
+               images, augmentation of whole batches, bfloat16 where the processor has it, kernels by rule,
+               compiled where that pays
     timm       in the style of timm's `train.py` on a CPU: its loader and prefetcher with worker processes,
                transforms image by image, Mixup, AdamW and average of the weights, float32
     authors    in the style of DeiT's `engine.py`, which EIT, SReT and LaPE train with: torch's DataLoader
@@ -50,6 +51,7 @@ from vitreous.training.allocator import memory_kept
 from vitreous.training.assemble import make_augmentation, make_model, make_step, make_train_batches
 from vitreous.training.decide import decide
 from vitreous.training.plan import Plan
+from vitreous.training.recipe import Recipe
 from vitreous.training.settings import TrainSettings
 
 DECAY = 0.999
@@ -197,6 +199,7 @@ def measure(model: str, arguments: argparse.Namespace) -> dict[str, Any]:
         data=arguments.data,
         model=model,
         batch_size=arguments.batch_size,
+        recipe=Recipe(optimizer="adamw", mix_probability=0.5, erasing=0.0),  # what the others do
         loading=loading,
     )
     data = open_images(settings.data, loading=loading, seed=0)

@@ -225,10 +225,10 @@ def claims_table(rows: list[dict[str, Any]]) -> str:
     ]
     for row in rows:
         values = list(row["trained"].values())
-        interval = "" if row["low"] is None else f" ({row['low']:+.3f} to {row['high']:+.3f})"
+        interval = "" if row["low"] is None else f" ({row['low']:+.3g} to {row['high']:+.3g})"
         lines.append(
-            f"| {row['paper']} | {row['says']} | {row['number']} | {mean(values):+.3f}{interval} "
-            f"| {mean(row['untrained'].values()):+.3f} | {row['verdict']} |"
+            f"| {row['paper']} | {row['says']} | {row['number']} | {mean(values):+.3g}{interval} "
+            f"| {mean(row['untrained'].values()):+.3g} | {row['verdict']} |"
         )
     return "\n".join(lines)
 

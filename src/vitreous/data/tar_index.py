@@ -1,7 +1,7 @@
 """Where every image lies in a set of tar files: with it, a tar is read at random like a folder.
 
 One pass over the headers finds (tar, offset, size, key, word) of each image, no pixel is decoded. The
-index is an Arrow file in the cache, about 50 bytes an image, and memory-mapped from there: a million
+index is an Arrow file in the cache, about 40 bytes an image, and memory-mapped from there: a million
 images cost every process a few pages of it, worker processes share one copy, and a second run starts at
 once. Since any image can be asked for by number, shuffling, sharding and continuing work as for a folder.
 """

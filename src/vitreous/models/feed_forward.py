@@ -21,7 +21,7 @@ of the head takes out again. Its gradient is 0, in the released code too.
 the tokens, then over the features. It has no released code. **Ours**, and unverified: one head over the
 features (197 tokens divide by nothing else), the order, the norms, the biases and the position.
 
-Deviations: position tables are free of weight decay as everywhere in vitreous (the released code names them
+Deviations: position tables are free of weight decay as by default in vitreous (the released code names them
 without their prefix and so decays them); the image size is an argument, and tokens follow from it (there it
 is 224 whatever the images), but an image that leaves a rest of a patch is refused.
 """

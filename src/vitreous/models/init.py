@@ -105,7 +105,7 @@ class PSViTInit(Init):
                 start_linear(module, self.std)
         for module in model.modules():
             if isinstance(module, GridPoolModule | LinePoolModule):
-                # One std for all widths would shrink the tokens, 8-fold at 64 channels and a std of 0.02, and
+                # One std for all widths would shrink the tokens, 6-fold at 64 channels and a std of 0.02, and
                 # attention behind the pool would learn slowly.
                 for pooling in module.modules():
                     if isinstance(pooling, nn.Linear | nn.Conv2d) and pooling.bias is not None:

@@ -6,11 +6,12 @@
                                                        or a number of times drawn anew in every pass
     loss    = ½ · ℓ(deep) + ½ · ℓ(shallow)             left to the training recipe
 
-Shen, Liu, Xing, ECCV 2022, arXiv 2111.05297, train networks of shared and unshared depth together to ease the
-optimisation of very deep ones. **The details are ours**: neither the released code nor any text that could be
-had says how the two are joined. The shallow path gives the blocks a short way to the loss, as deep
-supervision does. The mean of the two losses is a proposal; whether the shallow path has a head and
-projections (NLL) of its own, or uses the head and those of turn 0, is left open here as two options.
+Shen, Liu, Xing, ECCV 2022, arXiv 2111.05297, are said (by a third party's digest, unverified) to train
+networks of shared and unshared depth together, to ease the optimisation of very deep ones. **The details are
+ours**: neither the released code nor any text that could be had says how the two are joined. The shallow
+path gives the blocks a short way to the loss, as deep supervision does. The mean of the two losses is a
+proposal; whether the shallow path has a head and projections (NLL) of its own, or uses the head and those of
+turn 0, is left open here as two options.
 
 What is trained for is the deep path: in evaluation it runs alone, and `.deep` is an ordinary model. The
 numbers of turns between one and all are not trained, unless they are drawn (ours): then each is the shallow

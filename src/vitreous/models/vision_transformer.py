@@ -76,8 +76,8 @@ def build(
         config: what to build.
         dropout: share of values dropped after the position, and in and after attention and feed-forward.
         attention_dropout: share dropped of attention weights, and of values of convolutions beside them.
-        drop_path: share of residual branches dropped, per image, in the deepest layer; the config's rule says
-            how it grows with depth.
+        drop_path: share of residual branches dropped, per image; the config's rule says how much of it each
+            layer has (all of it in the deepest by `LinearDropPath`).
 
     Returns:
         A module (batch, channels, height, width) → (batch, classes), in training mode, that keeps `.config`.

@@ -2,7 +2,7 @@
 
 A description is a frozen dataclass that says *what* a layer is. It compares by value, can be hashed, and
 `eval(repr(it)) == it`. Its fields hold numbers, names, other descriptions and tuples of these, and nothing
-else. Every whole number in a description is a size or a count, so it is at least 1 (where 0 has a meaning
+else. Every whole number in a description is a size, a count or a seed, and at least 1 (where 0 has a meaning
 the field's type says `int | Literal[0]`).
 """
 

@@ -4,8 +4,8 @@
 
 Swin (Liu et al., arXiv 2103.14030, section 3.1; released code microsoft/Swin-Transformer, where `width` is
 twice the old one), in the released order of the four: down first, then right. The carried position and the
-lent attention belong to the old grid and end here. Differs from Swin: an odd grid is refused, where timm adds
-a row or a column of zeros.
+lent attention belong to the old grid and end here. An odd grid is refused, as in the released code; timm
+adds a row or a column of zeros.
 """
 
 from dataclasses import dataclass, replace

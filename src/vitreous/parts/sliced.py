@@ -8,9 +8,10 @@ cost 1 / slices, several turns together come near one over all tokens, and the s
 tokens of different earlier ones. It is full attention under the mask "same slice". The order is one for all
 images and heads, and undone right after the mixer.
 
-The slices are folded into the batch, which moves nothing in memory. Deviation: the released code draws a new
-order in every call, in evaluation too, so that an image is not classified alike twice. Here the order is
-drawn anew in training alone (torch's default generator); otherwise it is fixed, computed from `seed`.
+The slices are folded into the batch, which without a shuffle moves nothing in memory. Deviation: the
+released code draws a new order in every call, in evaluation too, so that an image is not classified alike
+twice. Here the order is drawn anew in training alone (torch's default generator); otherwise it is fixed,
+computed from `seed`.
 """
 
 from dataclasses import dataclass, replace

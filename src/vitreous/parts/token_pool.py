@@ -3,11 +3,11 @@
     GridPool   grid ← conv(grid, kernel, stride, padding = ⌊kernel/2⌋)             prefix ← W · prefix + b
     LinePool   tokens ← max of each window of (W · token + b), or W · mean + b     prefix ← W · prefix + b
 
-PSViT pools either way, "2D" and "1D" (Chen et al., arXiv 2108.03428; it has no public code and its text could
-not be had, so all details are ours). PiT (Heo et al., arXiv 2103.16302) and SReT (arXiv 2111.05297) pool the
-grid with a depthwise convolution, where the new width is a multiple of the old. A side of g becomes
-⌈g / stride⌉, a line of n tokens ⌈n / window⌉: none is lost. The carried position and the lent attention
-belong to the old tokens and end here.
+PSViT is said to pool either way, "2D" and "1D" (third parties' summaries, unverified, of Chen et al., arXiv
+2108.03428; it has no public code and its text could not be had, so all details are ours). PiT (Heo et al.,
+arXiv 2103.16302) and SReT (arXiv 2111.05297) pool the grid with a depthwise convolution, where the new width
+is a multiple of the old. A side of g becomes ⌈g / stride⌉, a line of n tokens ⌈n / window⌉: none is lost.
+The carried position and the lent attention belong to the old tokens and end here.
 
 A line is the grid read row by row, so a window may hold the end of one row and the beginning of the next: of
 14 columns, none does at the first pool by two, and 7 of 49 do at the second. That is part of the idea, and

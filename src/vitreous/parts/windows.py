@@ -8,8 +8,8 @@ Swin-Transformer). The windows stand in the batch, so the mixer inside sees imag
 any mixer. Shifted windows wrap around the edges of the grid; tokens that meet in one but were not neighbours
 get −100 added to their scores (`Tokens.bias`), which is Swin's number and not −∞; a mixer without scores
 refuses them. Along a side of the grid that is no longer than a window, the window is that side and nothing is
-shifted, as in timm and, for squares, in the released code. Differs from both: a grid that windows do not
-divide is refused, not filled with zeros.
+shifted, as in timm and, for squares, in the released code. Differs from timm: a grid that windows do not
+divide is refused, not filled with zeros (the released code fails there).
 """
 
 from dataclasses import dataclass, replace

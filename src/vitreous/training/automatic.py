@@ -30,8 +30,8 @@ from vitreous.training.settings import TrainSettings
 from vitreous.training.time_budget import parse_time
 
 T = TypeVar("T")
-PASSES_TO_MIX = 10  # ours: with fewer, images that are mixed cost accuracy (docs/results.md)
-LONG_ENOUGH_CPU_S = 600.0  # torch.compile costs a minute on two cores and gains a quarter with AMX
+PASSES_TO_MIX = 10  # ours: with fewer, images that are mixed cost accuracy (docs/tried-and-failed.md)
+LONG_ENOUGH_CPU_S = 600.0  # torch.compile costs a minute on two cores
 LARGE_ENOUGH_PX = 97  # smaller images: convolutions and pools of a stem lose more than layers gain
 LONG_ENOUGH_GPU_S = 180.0
 
