@@ -22,7 +22,10 @@ from vitreous.training.settings import TrainSettings
 )
 def test_data_lie_beside_the_file_that_names_them(tmp_path: Path, given: str, read: str) -> None:
     file = tmp_path / "mine.yaml"
-    file.write_text(f'data: ["{given.format()}"]\nloading:\n  class_names: names.txt\n')
+    file.write_text(
+        f'data: ["{given.format()}"]\nloading:\n  class_names: names.txt\n  split_file: split.csv\n'
+    )
     (layer,) = read_layers(str(file), settings_types(TrainSettings))
     assert layer.values["data"] == [read.format(tmp_path)]
     assert layer.values["loading.class_names"] == str(tmp_path / "names.txt")
+    assert layer.values["loading.split_file"] == str(tmp_path / "split.csv")

@@ -24,11 +24,12 @@ _READ = (
     "model",
     "reference",
     "loading.class_names",
+    "loading.split_file",
     "pretrained",
     "distilling.teacher",
     "guidance.teacher",
 )
-_PATHS = ("loading.class_names", "pretrained", "distilling.teacher", "guidance.teacher")
+_PATHS = ("loading.class_names", "loading.split_file", "pretrained", "distilling.teacher", "guidance.teacher")
 _NOT_A_PATH = ("digits", "cnn")
 
 
