@@ -62,6 +62,8 @@ def _lines(figure, chart: Lines) -> None:  # type: ignore[no-untyped-def]
         axes.axhline(chart.level[1], color="#666666", lw=0.9, ls=":", label=_plain(chart.level[0]))
     if chart.log:
         axes.set_yscale("log")
+    if all(float(x).is_integer() for each in chart.lines for x in each.x):  # layers, turns, epochs
+        axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_title(_plain(chart.title), fontsize=11)
     axes.set_xlabel(_plain(chart.x))
     axes.set_ylabel(_plain(chart.y))
