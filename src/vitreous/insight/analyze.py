@@ -36,7 +36,7 @@ from vitreous.models.catalog import list_models
 from vitreous.runs.seeds import is_set
 
 logger = logging.getLogger("vitreous")
-MAP_BYTES = 64 * 2**20  # of all maps of a batch; comparing them takes about four times as much
+MAP_BYTES = 24 * 2**20  # of all maps of a batch; comparing them takes about four times as much
 MOST_BATCH, FEW = 64, 32
 CONTROL_IMAGES = 128
 NEED_LABELS = ("cutoff", "landscape", "curvature")
