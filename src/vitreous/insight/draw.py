@@ -68,8 +68,8 @@ def _lines(figure, chart: Lines) -> None:  # type: ignore[no-untyped-def]
     axes.set_xlabel(_plain(chart.x))
     axes.set_ylabel(_plain(chart.y))
     axes.grid(alpha=0.25)
-    if len(chart.lines) + bool(chart.level) > 1:
-        axes.legend(fontsize=8)
+    if len(chart.lines) + bool(chart.level) > 1:  # outside, where it hides no curve
+        figure.legend(fontsize=8, loc="outside lower center", ncols=3)
 
 
 def _points(figure, chart: Points) -> None:  # type: ignore[no-untyped-def]
@@ -90,7 +90,7 @@ def _points(figure, chart: Points) -> None:  # type: ignore[no-untyped-def]
     axes.set_xlabel(_plain(chart.x))
     axes.set_ylabel(_plain(chart.y))
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=8)
+    figure.legend(fontsize=8, loc="outside lower center", ncols=3)
 
 
 def _matrix(figure, chart: Matrix) -> None:  # type: ignore[no-untyped-def]
