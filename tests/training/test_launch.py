@@ -12,6 +12,8 @@ import pytest
 
 from tests.training.together import environment, free_port
 from vitreous.errors import ConfigError, DataError, LostProcessError, StoppedError
+from vitreous.models.as_json import to_json
+from vitreous.models.catalog import config
 from vitreous.training.checkpoint import list_checkpoints
 from vitreous.training.launch import _first_error
 from vitreous.training.train import train
@@ -143,6 +145,21 @@ def test_a_mistake_is_told_once_by_all_processes_of_torchrun_and_leaves_no_folde
     assert sum(line.startswith("vitreous: ") for line in said.splitlines()) == 1
     assert "exitcode  : 3" in said
     assert not out.exists()
+
+
+@pytest.mark.slow
+def test_a_batch_norm_and_its_average_train_in_processes_that_devices_starts(tmp_path, tiny_run):
+    wide = config("hybrid_1m", image_size=16, classes=10, channels=1)
+    told = {}
+    for devices in (1, 2):
+        out = tmp_path / f"on{devices}"
+        model = json.dumps(to_json(wide))
+        changes = {"epochs": 4, "recipe": {"optimizer": "adamw", "ema_decay": 0.9, "drop_path": 0.0}}
+        tiny_run(out=str(out), model=model, devices=devices, precision="float64", **changes)
+        events = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+        told[devices] = [each["train/loss"] for each in events if "train/loss" in each]
+    assert len(told[1]) == 4
+    assert told[2] == pytest.approx(told[1], abs=1e-9)
 
 
 class Failure:

@@ -135,12 +135,14 @@ class SumOverProcesses(torch.autograd.Function):
     def forward(ctx: Any, values: Tensor) -> Tensor:
         """All-reduce of a copy."""
         summed = values.clone()
-        dist.all_reduce(summed)
+        if not summed.is_meta:  # a pass without values has nothing to send
+            dist.all_reduce(summed)
         return summed
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """All-reduce of the gradients."""
         summed = gradient.contiguous().clone()
-        dist.all_reduce(summed)
+        if not summed.is_meta:
+            dist.all_reduce(summed)
         return summed

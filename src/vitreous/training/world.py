@@ -42,6 +42,10 @@ class World:
     process: Process = field(default_factory=Process)
     patient: Any = None
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "World":
+        """Itself: a copy of a model, such as its average, belongs to the same processes."""
+        return self
+
     @property
     def rank(self) -> int:
         """From 0."""
