@@ -90,6 +90,19 @@ def test_apart_a_claim_of_a_killed_process_is_given_up_and_that_of_a_slow_one_is
     assert waiting.candidate((7,)) == line((7,))
 
 
+def test_apart_a_claim_of_a_process_killed_before_its_first_sign_of_life_is_given_up(
+    apart: Callable[..., Ledger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed, waiting = apart("killed"), apart("waiting")
+    assert killed._heartbeat is not None
+    monkeypatch.setattr(killed._heartbeat, "begin", lambda trial: None)
+    assert killed.claim((5,)) is not None and waiting.claim((5,)) is None
+    begun = time.monotonic()
+    assert next(waiting.wait([(5,)])) == (5,)
+    assert time.monotonic() - begun > of_ledger.GONE_S - 1
+    assert waiting.claim((5,)) is not None
+
+
 def test_what_was_given_up_is_not_written_down_when_its_process_comes_back(
     apart: Callable[..., Ledger], caplog: pytest.LogCaptureFixture
 ) -> None:

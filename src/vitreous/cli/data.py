@@ -99,7 +99,7 @@ def _show(words: Sequence[str]) -> int:
 
 def _print(checked: "DataCheck") -> None:
     from vitreous.cli.tables import print_table
-    from vitreous.data.findings import counted
+    from vitreous.wording import plural
 
     largest = max(max(counts.values()) for counts in checked.counts.values())
     first = next(iter(checked.images))
@@ -121,6 +121,6 @@ def _print(checked: "DataCheck") -> None:
     print(f"\n{checked}\n")
     errors, warnings = len(checked.errors), len(checked.warnings)
     print(
-        f"{counted(sum(checked.images.values()), 'image')}: {counted(errors, 'error')}, "
-        f"{counted(warnings, 'warning')}" + ("; --json lists every image named" if errors + warnings else "")
+        f"{plural(sum(checked.images.values()), 'image')}: {plural(errors, 'error')}, "
+        f"{plural(warnings, 'warning')}" + ("; --json lists every image named" if errors + warnings else "")
     )

@@ -6,9 +6,10 @@ import numpy as np
 
 from vitreous.data.class_map import shifted_numbers
 from vitreous.data.examine import Examined
-from vitreous.data.findings import ERROR, OK, WARNING, Finding, counted, some
+from vitreous.data.findings import ERROR, OK, WARNING, Finding
 from vitreous.data.label_agreement import agreement
 from vitreous.data.labels import images_by_class, is_multi_label
+from vitreous.wording import first_few, plural
 
 UNBALANCED = 3.0
 """Images of the largest class over the smallest from which a model tends to forget the smallest."""
@@ -37,14 +38,14 @@ def check_class_maps(splits: Mapping[str, Examined], *, allow_missing: bool = Fa
             Finding(
                 "classes",
                 WARNING,
-                f"{counted(len(empty), 'class')} named without a {first_name} image: {some(empty, 5)}",
+                f"{plural(len(empty), 'class')} named without a {first_name} image: {first_few(empty, 5)}",
                 "they are left out of the model",
                 tuple(empty),
             )
         )
     if alike := _alike(sorted(known)):
         found.append(
-            Finding("classes", WARNING, f"class names that differ in spelling alone: {some(alike)}",
+            Finding("classes", WARNING, f"class names that differ in spelling alone: {first_few(alike)}",
                     "merge them if they mean the same", tuple(alike))
         )  # fmt: skip
     for split, each in list(splits.items())[1:]:
@@ -54,8 +55,8 @@ def check_class_maps(splits: Mapping[str, Examined], *, allow_missing: bool = Fa
                 Finding(
                     "classes",
                     ERROR,
-                    f"{split} has {counted(len(strange), 'class')} that {first_name} lacks: "
-                    f"{some(strange, 5)}{shifted_numbers(names, known)}",
+                    f"{split} has {plural(len(strange), 'class')} that {first_name} lacks: "
+                    f"{first_few(strange, 5)}{shifted_numbers(names, known)}",
                     "use the same class names in every split",
                     tuple(strange),
                 )
@@ -66,7 +67,7 @@ def check_class_maps(splits: Mapping[str, Examined], *, allow_missing: bool = Fa
                 Finding(
                     "classes",
                     ERROR if split == "val" and not allow_missing else WARNING,
-                    f"{split} has no image of {counted(len(absent), 'class')}: {some(absent, 5)}",
+                    f"{split} has no image of {plural(len(absent), 'class')}: {first_few(absent, 5)}",
                     "add some, or accept it with --loading.allow-missing-classes",
                     tuple(absent),
                 )
@@ -107,7 +108,7 @@ def _same_meaning(first: Examined, each: Examined) -> list[Finding]:
         Finding(
             "label meaning",
             ERROR,
-            f"the labels of {each.split} seem to be exchanged: {some(moved)}; the nearest class mean of "
+            f"the labels of {each.split} seem to be exchanged: {first_few(moved)}; the nearest class mean of "
             f"{first.split} is right for {100 * told.as_labelled:.0f} % of its images, and for "
             f"{100 * told.reassigned:.0f} % with other ids",
             "look at `vitreous data show`, and correct the ids",
@@ -132,7 +133,7 @@ def check_balance(splits: Mapping[str, Examined]) -> Finding:
     least, most = int(counts.argmin()), int(counts.argmax())
     ratio = counts[most] / counts[least]
     if ratio == 1:
-        return Finding("balance", OK, f"{counted(int(counts[0]), f'{split} image')} in every class")
+        return Finding("balance", OK, f"{plural(int(counts[0]), f'{split} image')} in every class")
     text = (
         f"{split}: largest {names[most]} with {counts[most]:,}, smallest {names[least]} with "
         f"{counts[least]:,} (ratio {ratio:.3g})"

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from vitreous.data.examine import Examined
-from vitreous.data.findings import ERROR, OK, WARNING, Finding, Level, counted, share, some
+from vitreous.data.findings import ERROR, OK, WARNING, Finding, Level, share
 from vitreous.data.near_duplicates import FLATTEST, look_hash, near_pairs
+from vitreous.wording import first_few, plural
 
 FALSIFIES = 0.005
 MANY = 0.01
@@ -81,7 +82,7 @@ def _inside(pool: _Pool, groups: list[np.ndarray], near: np.ndarray) -> list[Fin
             Finding(
                 "duplicates",
                 WARNING if many else OK,
-                f"{text}: {some(items, 2)}",
+                f"{text}: {first_few(items, 2)}",
                 advice if many else "",
                 tuple(items),
             )
@@ -105,7 +106,7 @@ def _across(pool: _Pool, groups: list[np.ndarray], near: np.ndarray) -> Finding:
             if not equal and not alike:
                 continue
             texts.append(
-                f"of {counted(sizes[later], f'{pool.splits[later].split} image')}, {len(equal):,} "
+                f"of {plural(sizes[later], f'{pool.splits[later].split} image')}, {len(equal):,} "
                 f"({share(len(equal), sizes[later])}) are in {pool.splits[earlier].split} as well, "
                 f"{alike:,} ({share(alike, sizes[later])}) nearly"
             )
@@ -118,7 +119,7 @@ def _across(pool: _Pool, groups: list[np.ndarray], near: np.ndarray) -> Finding:
     return Finding(
         "duplicates across splits",
         level,
-        f"{'; '.join(texts)}: {some(items, 2)}",
+        f"{'; '.join(texts)}: {first_few(items, 2)}",
         "" if level == OK else "remove them from training: accuracy on images that were trained on says "
         "nothing of new ones",
         tuple(items),
@@ -143,7 +144,7 @@ def _labels(pool: _Pool, groups: list[np.ndarray]) -> Finding:
     return Finding(
         "labels",
         ERROR if images > FALSIFIES * len(pool.row) else WARNING,
-        f"{counted(len(mixed), 'image')} under more than one label ({images:,} copies): {some(items, 2)}",
+        f"{plural(len(mixed), 'image')} under more than one label ({images:,} copies): {first_few(items, 2)}",
         "at most one of the labels is right: correct or remove them",
         tuple(items),
     )

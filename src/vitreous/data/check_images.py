@@ -8,8 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from vitreous.data.examine import Examined
-from vitreous.data.findings import ERROR, OK, WARNING, Finding, counted, some
+from vitreous.data.findings import ERROR, OK, WARNING, Finding
 from vitreous.data.jpeg_traces import JpegTraces, jpeg_traces
+from vitreous.wording import first_few, plural
 
 LONG = 3.0
 """Aspect ratio from which a centred square shows less than a third of a picture."""
@@ -34,7 +35,7 @@ def check_readable(splits: Mapping[str, Examined], *, skip: bool = False) -> Fin
     return Finding(
         "readable",
         WARNING if skip else ERROR,
-        f"{len(bad):,} of {counted(total, 'image')} cannot be read: {some(bad, 5)}",
+        f"{len(bad):,} of {plural(total, 'image')} cannot be read: {first_few(bad, 5)}",
         "repair or remove them, or leave them out with --loading.skip-unreadable",
         tuple(bad),
     )
@@ -63,7 +64,7 @@ def check_sizes(splits: Mapping[str, Examined]) -> list[Finding]:
             Finding(
                 "shapes",
                 WARNING,
-                f"{counted(len(long), 'image')} at least {LONG:.0f} times as long as wide: {some(long)}",
+                f"{plural(len(long), 'image')} at least {LONG:.0f} times as long as wide: {first_few(long)}",
                 "a model sees the centred square alone: cut them to what matters",
                 tuple(long),
             )
@@ -80,7 +81,7 @@ def check_sizes(splits: Mapping[str, Examined]) -> list[Finding]:
             Finding(
                 "small images",
                 WARNING,
-                f"{counted(len(tiny), 'image')} far smaller than the others: {some(tiny)}",
+                f"{plural(len(tiny), 'image')} far smaller than the others: {first_few(tiny)}",
                 "enlarged, they show nothing: look at them, icons and placeholders are usual",
                 tuple(tiny),
             )
@@ -112,7 +113,7 @@ def check_pixels(splits: Mapping[str, Examined]) -> list[Finding]:
             Finding(
                 "one colour",
                 WARNING,
-                f"{counted(len(flat), 'image')} of one value alone: {some(flat)}",
+                f"{plural(len(flat), 'image')} of one value alone: {first_few(flat)}",
                 "nothing can be learned from them: remove or replace them",
                 tuple(flat),
             )
@@ -194,7 +195,7 @@ def check_jpeg(splits: Mapping[str, Examined]) -> list[Finding]:
             Finding(
                 "compression",
                 WARNING,
-                f"{some(seen)} went through JPEG ({_quality(seen)}) and {some(clean)} did not",
+                f"{first_few(seen)} went through JPEG ({_quality(seen)}) and {first_few(clean)} did not",
                 "the splits were prepared differently; a model can see it",
             )
         ]
@@ -215,7 +216,7 @@ def check_jpeg(splits: Mapping[str, Examined]) -> list[Finding]:
             Finding(
                 "compression",
                 WARNING,
-                f"{counted(lossless, 'image')} in lossless files went through JPEG before ({_quality(seen)})",
+                f"{plural(lossless, 'image')} in lossless files went through JPEG before ({_quality(seen)})",
                 "fine detail is lost: use the originals where there are any, and compare numbers only on "
                 "this copy",
             )

@@ -13,6 +13,7 @@ from vitreous.data.labels import images_by_class, is_multi_label
 from vitreous.data.loading import Loading
 from vitreous.data.records import Records
 from vitreous.errors import DataError, did_you_mean
+from vitreous.wording import first_few
 
 logger = logging.getLogger("vitreous")
 
@@ -24,7 +25,7 @@ def make_class_map(records: Records, what: str) -> tuple[str, ...]:
     if empty:
         logger.warning(
             "%s: %d of %d named classes have no images and are left out: %s",
-            what, len(empty), len(records.names), ", ".join(empty[:5]) + (" …" if len(empty) > 5 else ""),
+            what, len(empty), len(records.names), first_few(empty, 5),
         )  # fmt: skip
     names = tuple(name for name, count in zip(records.names, counts, strict=True) if count)
     if len(names) == 1 and not is_multi_label(records.labels):
@@ -53,7 +54,7 @@ def translate(
         unknown = np.isin(np.arange(len(table)), records.labels[rows[labels < 0]])
     if unknown.any():
         strange = sorted(records.names[at] for at in np.flatnonzero(unknown))
-        some = ", ".join(f"'{name}'" for name in strange[:5]) + (" …" if len(strange) > 5 else "")
+        some = first_few((f"'{name}'" for name in strange), 5)
         counts = images_by_class(records.labels[rows], len(records.names))
         present = {name for name, count in zip(records.names, counts, strict=True) if count}
         near = shifted_numbers(present, class_map) or did_you_mean(strange[0], class_map)
@@ -81,7 +82,7 @@ def check_presence(
         absent = np.flatnonzero(images_by_class(values, len(class_map)) == 0)
         if not len(absent):
             continue
-        some = ", ".join(f"'{class_map[at]}'" for at in absent[:5]) + (" …" if len(absent) > 5 else "")
+        some = first_few((f"'{class_map[at]}'" for at in absent), 5)
         if enforce and split == "train":
             raise DataError(f"no readable training image of class {some}")
         if enforce and not loading.allow_missing_classes:

@@ -4,7 +4,6 @@ An *error* falsifies results: a number measured on such data means something els
 costs accuracy or makes a comparison unfair. Both come with an advice.
 """
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,17 +31,6 @@ class Finding:
     text: str
     advice: str = ""
     items: tuple[str, ...] = ()
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 image`, `1,200 images`."""
-    return f"{count:,} {noun}{'' if count == 1 else 'es' if noun.endswith('s') else 's'}"
-
-
-def some(names: Iterable[str], most: int = 3) -> str:
-    """The first few names, with a sign that there are more."""
-    every: Sequence[str] = list(names)
-    return ", ".join(every[:most]) + (" …" if len(every) > most else "")
 
 
 def share(part: int, whole: int) -> str:

@@ -18,6 +18,7 @@ from vitreous.data.records import Records
 from vitreous.data.streams import stream
 from vitreous.data.threads import in_threads
 from vitreous.errors import ConfigError, DataError
+from vitreous.wording import first_few, plural
 
 logger = logging.getLogger("vitreous")
 LOOK_AT_ALL, SAMPLE = 100_000, 10_000
@@ -152,10 +153,8 @@ def _read(path: Path, count: int) -> Findings:
 
 def refuse_unreadable(places: Sequence[str], split: str) -> None:
     """Raise a DataError naming the first few images that cannot be read."""
-    first = ", ".join(places[:5]) + (" …" if len(places) > 5 else "")
-    noun = "image" if len(places) == 1 else "images"
     raise DataError(
-        f"{len(places)} unreadable {noun} in {split}: {first}; "
+        f"{plural(len(places), 'unreadable image')} in {split}: {first_few(places, 5)}; "
         "repair or remove them, or leave them out with --loading.skip-unreadable"
     )
 

@@ -29,6 +29,7 @@ from vitreous.data.split_names import SPLIT_NAMES, by_split
 from vitreous.data.tar_index import Sample, TarIndex
 from vitreous.data.tar_members import Member, tar_members
 from vitreous.errors import ConfigError, DataError, did_you_mean
+from vitreous.wording import first_few
 
 PREFIX = "wds:"
 LABEL_FIELDS = ("label", "cls", "class")
@@ -139,9 +140,8 @@ def _expanded(pattern: str, *, download: bool) -> list[tuple[Path, Path]]:
         else:
             (found if Path(name).is_file() else absent).append(Path(name))
     if absent:
-        some = ", ".join(str(path) for path in absent[:3]) + (" …" if len(absent) > 3 else "")
         raise DataError(
-            f"{pattern}: {len(absent)} of {len(absent) + len(found)} shards missing: {some}; "
+            f"{pattern}: {len(absent)} of {len(absent) + len(found)} shards missing: {first_few(absent)}; "
             "copy them, or change the pattern"
         )
     return [(path, _base(path)) for path in found]

@@ -12,9 +12,9 @@ from vitreous.analysis.watch import backbone, layers_of
 from vitreous.analysis.watch_timm import grid_of
 from vitreous.analysis.with_shared_map import with_shared_map
 from vitreous.errors import ConfigError
-from vitreous.insight.meters.meter import first_names
 from vitreous.models.vision_transformer import VisionTransformer, VisionTransformerModule
 from vitreous.parts import Attention, Block, ChannelSplit, Mix, Recursive
+from vitreous.wording import first_few
 
 
 def suggestions(model: nn.Module, found: dict[str, Any], control: dict[str, Any]) -> list[Hint]:
@@ -52,7 +52,7 @@ def told(hints: list[Hint], macs: int | None) -> str:
     if kinds["share"]:
         saved = sum(each.saved_macs for each in kinds["share"])
         of = f" ({100 * saved / macs:.0f} % of all)" if macs else ""
-        names = first_names([f"{each.layer} from {each.of}" for each in kinds["share"]])
+        names = first_few((f"{each.layer} from {each.of}" for each in kinds["share"]), 6)
         parts.append(
             f"{len(kinds['share'])} layers could share a map ({names}) and save {saved / 1e6:,.1f} million "
             f"MACs{of}"
@@ -64,7 +64,7 @@ def told(hints: list[Hint], macs: int | None) -> str:
         )
     if kinds["turns"]:
         saved = sum(each.saved_macs for each in kinds["turns"])
-        names = first_names([each.layer for each in kinds["turns"]])
+        names = first_few((each.layer for each in kinds["turns"]), 6)
         parts.append(
             f"the turns of {names} have maps alike; a turn cannot take another's, since one block runs in "
             f"all, but one turn instead (vt.with_turns) would save {saved / 1e6:,.1f} million MACs"
@@ -73,7 +73,7 @@ def told(hints: list[Hint], macs: int | None) -> str:
     if parts:
         sentence = f"To try, not proven: {'; '.join(parts)}."
     if kinds["cannot"]:
-        names = first_names([each.layer for each in kinds["cannot"]])
+        names = first_few((each.layer for each in kinds["cannot"]), 6)
         sentence += f" {names} would be alike enough, but: {kinds['cannot'][0].why}."
     return sentence
 

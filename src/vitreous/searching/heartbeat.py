@@ -19,14 +19,14 @@ class Heartbeat:
     """
 
     def __init__(self, send: Callable[[int], None], every_s: float) -> None:
-        self._send, self._every_s = send, every_s
+        self.send, self._every_s = send, every_s
         self._trial: int | None = None
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
     def begin(self, trial: int) -> None:
         """From now on for this trial; the first one at once."""
-        self._send(trial)
+        self.send(trial)
         self._trial = trial
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, daemon=True)
@@ -48,4 +48,4 @@ class Heartbeat:
             trial = self._trial
             if trial is not None:
                 with contextlib.suppress(Exception):  # what is wrong with the database, its next use tells
-                    self._send(trial)
+                    self.send(trial)

@@ -104,6 +104,7 @@ class Ledger:
             self._held.write(_file_id(Path(self._held.name)))
             self._held.flush()
         self._heartbeat: Heartbeat | None = None
+        self._noticed: set[int] = set()
         address = storage or f"sqlite:///{(folder / 'ledger.sqlite').absolute()}"
         try:
             database = _database(optuna, address, signs_of_life=storage is not None)
@@ -255,7 +256,10 @@ class Ledger:
         claims: dict[str, list[int]] = {}
         for each in self._trials():
             if each.state == state.RUNNING:
-                claims.setdefault(str(each.user_attrs.get("process")), []).append(each.number)
+                token = str(each.user_attrs.get("process"))
+                claims.setdefault(token, []).append(each.number)
+                if token != self._token:
+                    self._notice(each._trial_id)
         for token, numbers in claims.items():
             if token != self._token and self._gone(token):
                 for number in numbers:
@@ -265,6 +269,12 @@ class Ledger:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", self._optuna.exceptions.ExperimentalWarning)
                 self._optuna.storages.fail_stale_trials(self._study)
+
+    def _notice(self, trial_id: int) -> None:
+        """Count from now what another process claimed: it may never have given a sign of life."""
+        if self._heartbeat is not None and trial_id not in self._noticed:
+            self._noticed.add(trial_id)
+            self._heartbeat.send(trial_id)
 
     def _gone(self, token: str) -> bool:
         """Whether a process has ended, as far as this folder knows; of those elsewhere it knows nothing."""

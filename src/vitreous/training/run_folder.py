@@ -25,6 +25,7 @@ from vitreous.redaction import redact
 from vitreous.training.checkpoint import write_synced
 from vitreous.training.settings import TrainSettings
 from vitreous.training.world import World
+from vitreous.wording import first_few
 
 INPUT = "config.input.yaml"
 STATE = "run.json"
@@ -198,8 +199,9 @@ def find_place(settings: TrainSettings) -> Place:
     if not path.exists() or all(each.name == ".lock" for each in path.iterdir()):
         return Place(path)
     if not (path / INPUT).exists():
+        names = sorted(each.name for each in path.iterdir())
         raise ConfigError(
-            f"--out {path} holds something that is not a vitreous run ({_some_names(path)}); "
+            f"--out {path} holds something that is not a vitreous run ({first_few(names)}); "
             "give a name that does not exist yet"
         )
     if settings.fresh:
@@ -313,11 +315,6 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
 
 def _spell(values: Mapping[str, Any], key: str) -> str:
     return repr(values[key]) if key in values else "absent"
-
-
-def _some_names(path: Path) -> str:
-    names = sorted(each.name for each in path.iterdir())
-    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
 def _now() -> str:

@@ -9,7 +9,8 @@ from vitreous.analysis.spectrum import (
     white_noise_share,
 )
 from vitreous.insight.chart import Line, Lines
-from vitreous.insight.meters.meter import Finding, Means, Meter, Setting, first_names, trend
+from vitreous.insight.meters.meter import Finding, Means, Meter, Setting, trend
+from vitreous.wording import first_few
 
 NAME = "hfd"
 TITLE = "High-frequency share"
@@ -81,4 +82,4 @@ class HighFrequencies(Meter):
 
     def _too_small(self) -> str:
         """Which layers are left out, and why."""
-        return f"below 4 × 4 places all frequencies are high, as in {first_names(self.small)}"
+        return f"below 4 × 4 places all frequencies are high, as in {first_few(self.small, 6)}"

@@ -137,11 +137,6 @@ def short_name(name: str) -> str:
     return name.replace(".blocks.", ".").removeprefix("layers.").removeprefix("blocks.")
 
 
-def first_names(names: Sequence[str], most: int = 6) -> str:
-    """The first names, separated by commas."""
-    return ", ".join(names[:most]) + (" …" if len(names) > most else "")
-
-
 def spaced(names: Sequence[str], most: int) -> list[str]:
     """At most so many of the names, evenly over the depth, first and last among them."""
     if len(names) <= most:

@@ -14,10 +14,10 @@ from vitreous.insight.meters.meter import (
     MapShape,
     Meter,
     Setting,
-    first_names,
     short_name,
     spaced,
 )
+from vitreous.wording import first_few
 
 NAME = "similar_maps"
 TITLE = "Similarity of attention maps between layers"
@@ -140,4 +140,4 @@ class SimilarMaps(Meter):
 
     def _takers(self) -> str:
         """Who has no map of its own."""
-        return f"maps taken from an earlier layer are not compared: {first_names(self.taken)}"
+        return f"maps taken from an earlier layer are not compared: {first_few(self.taken, 6)}"
