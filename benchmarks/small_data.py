@@ -47,12 +47,18 @@ def score(run: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         "val_top1": state["metrics"]["val/top1"],
         "img_s": statistics.median(event["perf/img_s"] for event in events if "perf/img_s" in event),
         "wall_s": state["wall_s"],
-        "epochs": events[-1]["epoch"],
+        "epochs": passes(events),
         "lr": settings["lr"],
         "batch_size": settings["batch_size"],
         "parameters": counted.parameters,
         "macs": counted.macs,
     }
+
+
+def passes(events: list[dict[str, Any]]) -> float:
+    """Passes over the training images; a run with a `--time` may have left steps out, but none so early."""
+    first, last = events[0], events[-1]
+    return round(last["epoch"] * last["samples"] / last["step"] * first["step"] / first["samples"], 4)
 
 
 def spread(values: list[float], digits: int = 2, scale: float = 1.0) -> str:

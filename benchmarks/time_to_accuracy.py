@@ -38,6 +38,7 @@ from pathlib import Path
 from typing import Any
 
 from kept import kept_before, once, tell
+from small_data import passes
 
 HERE = Path(__file__).parent
 SPEEDRUN = HERE.parent / "examples" / "speedrun.yaml"
@@ -101,7 +102,7 @@ def train_ours(
     tested = json.loads((out.parent / "test" / "evaluation.json").read_text())
     return {
         "test_top1": next(value for key, value in tested["metrics"].items() if key.endswith("/top1")),
-        "epochs": events[-1]["epoch"],
+        "epochs": passes(events),
         "img_s": statistics.median(each["perf/img_s"] for each in events if "perf/img_s" in each),
         "parameters": int(values["model/params"]),
         "macs": int(values["model/macs"]),

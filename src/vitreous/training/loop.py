@@ -25,6 +25,7 @@ from rich.console import Console
 from torch import Tensor
 
 from vitreous.data.augment import Augmentation
+from vitreous.data.batch import Batch
 from vitreous.data.batches import Batches
 from vitreous.errors import ConfigError, DivergedError, StoppedError, VitreousError
 from vitreous.training.checkpoint import Checkpoint, Weights, save_checkpoint
@@ -35,6 +36,7 @@ from vitreous.training.memory import is_out_of_memory, largest_that_fits, out_of
 from vitreous.training.metrics_log import MetricsLog
 from vitreous.training.objective import Shown
 from vitreous.training.on_track import Curve
+from vitreous.training.pace import FEWEST, Pace
 from vitreous.training.plan import Plan
 from vitreous.training.probes import Probes
 from vitreous.training.progress import ProgressLine
@@ -79,6 +81,7 @@ class Loop:
         probes: what looks inside the model after validations, None for nothing.
         probe_every: validations from one look to the next.
         tensorboard: whether the metrics are also written in TensorBoard's format.
+        pace: leaves steps out where a given time would not be enough, None where no time is given.
     """
 
     trainee: TrainStep
@@ -95,7 +98,9 @@ class Loop:
     probes: Probes | None = None
     probe_every: int = 1
     tensorboard: bool = False
+    pace: Pace | None = None
     step: int = 0
+    taken: int = 0
     best: dict[str, Any] | None = None
     best_weights: Weights = field(default_factory=dict)
     latest: dict[str, float] = field(default_factory=dict)
@@ -111,6 +116,8 @@ class Loop:
         self._log: MetricsLog | None = None
         self._world = self.trainee.world
         self._waits = self.trainee.device.type == "cpu"  # reading a result costs nothing there
+        self._measured = Window()  # since this process began
+        self._val_s = 0.0
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go to where a checkpoint was written."""
@@ -118,6 +125,9 @@ class Loop:
         self.trainee.load(dict(checkpoint.weights), checkpoint.optimizer)
         self.best_weights = dict(checkpoint.weights.get("best", {}))
         self.step = self._saved_step = state["step"]
+        self.taken = state.get("taken", self.step)
+        if self.pace is not None and "pace" in state:
+            self.pace = Pace(**state["pace"])
         self.best = state["best"]
         self.latest = state["latest"]
         self.window = Window(**state["window"])
@@ -167,19 +177,13 @@ class Loop:
         self._last_save = before = time.perf_counter()
         while self.step < plan.total_steps and not self.judge.ended:
             batch = next(batches)
-            shown = self.trainee.objective.show(batch, self.augment, self.step)
-            got = time.perf_counter()
-            loss, norm = self._move(shown)
+            if self.pace is None or self.pace.takes(self.step):
+                self._take(batch, before, line)
             self.step += 1
-            now = time.perf_counter()
-            self.window.step_s += now - before
-            self.window.data_s += got - before
-            line.step(
-                self.step, loss=loss, lr=self.trainee.lr, norm=norm, step_s=now - before, data_s=got - before
-            )
             last = self.step == plan.total_steps
             if self.step % plan.log_steps == 0 or last:
                 self._log_training()
+                self._keep_pace(line)
             if self.step % plan.eval_steps == 0 or last:
                 self._validate(line)
             told, due = self._asked() if self._world.alone else self._orders
@@ -195,9 +199,41 @@ class Loop:
                 )
             before = time.perf_counter()
         if self.step < plan.total_steps:
-            if self.window.steps:
-                self._log_training()
+            self._log_training()
             line.say(stopping_sentence(self.judge, self.step, plan, self.trainee.schedule.set(self.step - 1)))
+
+    def _take(self, batch: Batch, before: float, line: ProgressLine) -> None:
+        """A step with a batch that was asked for at `before`."""
+        shown = self.trainee.objective.show(batch, self.augment, self.step)
+        got = time.perf_counter()
+        loss, norm = self._move(shown)
+        self.taken += 1
+        step_s, data_s = time.perf_counter() - before, got - before
+        self.window.step_s += step_s
+        self.window.data_s += data_s
+        self._measured.steps += 1
+        self._measured.step_s += step_s
+        line.step(self.step + 1, loss=loss, lr=self.trainee.lr, norm=norm, step_s=step_s, data_s=data_s)
+
+    def _keep_pace(self, line: ProgressLine) -> None:
+        """Leave steps out where the rest would take longer than there is time."""
+        if self.pace is None or self.step == self.plan.total_steps or self._measured.steps < FEWEST:
+            return
+        step_s, spent_s = self._measured.step_s / self._measured.steps, self._wall_s
+        changed = self.pace.adjust(
+            self.step,
+            spent_s=spent_s,
+            step_s=step_s,
+            validation_s=self._val_s,
+            eval_steps=self.plan.eval_steps,
+        )
+        changed, self.pace = self._world.from_first((changed, self.pace))
+        if changed:
+            line.say(
+                f"a step takes {1e3 * step_s:.0f} ms and {self.pace.budget_s - spent_s:.0f} s are left: of "
+                f"{self.plan.total_steps - self.step:,} steps {self.pace.take:,} are taken"
+            )
+            self._last_save = -math.inf  # a run that continues from here keeps this pace
 
     def _move(self, shown: Shown) -> tuple[float, float]:
         """One step; (loss, gradient norm) of it, or on a GPU of the step before."""
@@ -313,8 +349,10 @@ class Loop:
 
     def _log_training(self) -> None:
         self._settle()
+        if not self.window.steps:
+            return
         window, self.window = self.window, Window()
-        steps = max(1, window.steps)
+        steps = window.steps
         self.latest |= {"train/loss": window.loss / steps}
         values = {
             "train/loss": window.loss / steps,
@@ -371,8 +409,9 @@ class Loop:
             judged.append(found)
         self.judge.count(judged)
         self.latest |= values
+        self._val_s = time.perf_counter() - begin
         if self._log is not None:
-            told = values | {"time/val_s": time.perf_counter() - begin} | self._look_inside()
+            told = values | {"time/val_s": self._val_s} | self._look_inside()
             self._log.write(self._keys(), told)
             self._log.write_table()
         assert self.best is not None
@@ -417,6 +456,8 @@ class Loop:
         try:
             state = {
                 **self._keys(),
+                "taken": self.taken,
+                **({} if self.pace is None else {"pace": vars(self.pace)}),
                 "metrics_bytes": 0 if self._log is None else self._log.sync(),
                 "best": self.best,
                 "judge": self.judge.state(),
@@ -447,6 +488,11 @@ class Loop:
         return {
             "step": self.step,
             "epoch": round(self.step / self.plan.steps_per_epoch, 4),
-            "samples": self.step * self.plan.batch_size,
-            "wall_s": round(self.wall_before + time.perf_counter() - self.begun, 3),
+            "samples": self.taken * self.plan.batch_size,
+            "wall_s": round(self._wall_s, 3),
         }
+
+    @property
+    def _wall_s(self) -> float:
+        """Seconds of this run so far, pauses between its processes left out."""
+        return self.wall_before + time.perf_counter() - self.begun

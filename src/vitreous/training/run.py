@@ -42,6 +42,7 @@ from vitreous.training.machine import look_at_machine
 from vitreous.training.objective import Objective
 from vitreous.training.on_track import follow
 from vitreous.training.outcome import best_last_table
+from vitreous.training.pace import make_pace, trained_to_its_end
 from vitreous.training.plan import Plan
 from vitreous.training.probes import Probes, make_probes
 from vitreous.training.record import decisions, describe_data, environment_changes, provenance
@@ -211,6 +212,7 @@ class Run:
             probes=self._probes(plan, data) if world.first else None,
             probe_every=self.settings.probing.every,
             tensorboard=self.settings.log == "tensorboard",
+            pace=make_pace(settings, plan, earlier_s),
         )
         if checkpoint is not None:
             loop.restore(checkpoint)
@@ -290,7 +292,7 @@ class Run:
         folder.end(
             "finished",
             exit_code=0,
-            ended=f"early: {ended}" if ended else "the schedule was trained to its end",
+            ended=f"early: {ended}" if ended else trained_to_its_end(loop.taken, plan.total_steps),
             best=loop.best,
             metrics=metrics,
             wall_s=round(wall_s, 1),
