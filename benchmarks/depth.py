@@ -8,7 +8,7 @@ channels, Fashion-MNIST at 28 pixels):
     untied       108 blocks of their own, no turn, the same branches
     mixed        as shared, trained together with the path that applies each block once (mixed depth)
     drawn        as mixed, with a number of turns drawn for each step
-    turns-T      12 blocks × T turns: the same blocks, fewer applications
+    turns-T      12 blocks × T turns, one projection in each block: the same parameters at every T
     1008         28 blocks × 36 turns, one projection in each block
     1008-mixed   the same with mixed depth
 
@@ -57,9 +57,10 @@ VARIANTS = {
     "untied": (108, 1, False, "none"),
     "mixed": (12, 9, False, "one_turn"),
     "drawn": (12, 9, False, "drawn"),
-    "turns-1": (12, 1, False, "none"),
-    "turns-2": (12, 2, False, "none"),
-    "turns-4": (12, 4, False, "none"),
+    "turns-1": (12, 1, True, "none"),
+    "turns-2": (12, 2, True, "none"),
+    "turns-4": (12, 4, True, "none"),
+    "turns-9": (12, 9, True, "none"),
     "1008": (28, 36, True, "none"),
     "1008-mixed": (28, 36, True, "one_turn"),
 }
