@@ -268,7 +268,7 @@ def draw(runs: list[dict[str, Any]], file: Path) -> None:
         panel.set(yscale="log", title=title, xlabel="place of the application (0 first, 1 last)")
         panel.grid(alpha=0.3)
     axes[0].set_ylabel("norm of the loss's gradient at its output")
-    axes[1].legend(fontsize=8)
+    figure.legend(*axes[1].get_legend_handles_labels(), loc="outside right center", fontsize=8)
     figure.savefig(file, dpi=110)
 
 
