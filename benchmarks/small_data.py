@@ -58,7 +58,8 @@ def score(run: Path, arguments: argparse.Namespace) -> dict[str, Any]:
 def passes(events: list[dict[str, Any]]) -> float:
     """Passes over the training images; a run with a `--time` may have left steps out, but none so early."""
     first, last = events[0], events[-1]
-    return round(last["epoch"] * last["samples"] / last["step"] * first["step"] / first["samples"], 4)
+    taken = last["samples"] / last["step"] * first["step"] / first["samples"]
+    return float(round(last["epoch"] * taken, 4))
 
 
 def spread(values: list[float], digits: int = 2, scale: float = 1.0) -> str:

@@ -101,7 +101,7 @@ def test_a_run_on_a_machine_that_gets_slower_ends_its_schedule_within_its_time(t
 
 
 def test_a_run_that_goes_on_keeps_the_pace_and_the_count_of_what_was_taken(tiny, tiny_run, slow_machine):
-    kept = {}
+    kept: dict[str, int] = {}
     changes = {"epochs": "auto", "time": "8s", "eval_every": 20}
     keep_pace = Loop._keep_pace
 
@@ -115,7 +115,7 @@ def test_a_run_that_goes_on_keeps_the_pace_and_the_count_of_what_was_taken(tiny,
         patch.setattr(Loop, "_keep_pace", stopping)
         with pytest.raises(StoppedError):
             tiny_run(**changes)
-    found = {}
+    found: dict[str, int] = {}
 
     def noting(self: Loop, **arguments: int) -> None:
         found.update(since=self.pace.since, take=self.pace.take, taken=self.taken, step=self.step)

@@ -82,7 +82,7 @@ def check_presence(
         absent = np.flatnonzero(images_by_class(values, len(class_map)) == 0)
         if not len(absent):
             continue
-        some = first_few((f"'{class_map[at]}'" for at in absent), 5)
+        some = first_few((f"'{class_map[int(at)]}'" for at in absent), 5)
         if enforce and split == "train":
             raise DataError(f"no readable training image of class {some}")
         if enforce and not loading.allow_missing_classes:
