@@ -96,6 +96,8 @@ def test_a_run_on_a_machine_that_gets_slower_ends_its_schedule_within_its_time(t
     assert state["ended"] == (
         f"the schedule was trained to its end, {left_out:,} of {last['step']:,} steps left out for time"
     )
+    card = (run / "model" / "README.md").read_text()
+    assert f"{left_out:,} of {last['step']:,} steps left out for time" in card
     rates = [each["optim/lr"] for each in events if "optim/lr" in each]
     assert rates[-1] < 0.05 * max(rates)
 

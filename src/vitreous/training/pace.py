@@ -80,8 +80,6 @@ def make_pace(settings: TrainSettings, plan: Plan, earlier_s: float) -> Pace | N
     return None if settings.time is None else Pace(parse_time(settings.time) - earlier_s, plan.total_steps)
 
 
-def trained_to_its_end(taken: int, total_steps: int) -> str:
-    """How a run ended whose schedule came to its end."""
-    told = "the schedule was trained to its end"
-    left_out = total_steps - taken
-    return told if not left_out else f"{told}, {left_out:,} of {total_steps:,} steps left out for time"
+def left_out(taken: int, step: int) -> str:
+    """What of a run's steps up to one was left out, as a clause; empty where nothing was."""
+    return f", {step - taken:,} of {step:,} steps left out for time" if taken < step else ""

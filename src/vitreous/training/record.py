@@ -13,6 +13,7 @@ from vitreous.redaction import redact
 from vitreous.training.balance import describe_balance
 from vitreous.training.command import as_command
 from vitreous.training.environment import describe_environment
+from vitreous.training.pace import left_out
 from vitreous.training.plan import Plan
 from vitreous.training.recipe import Recipe
 from vitreous.training.settings import TrainSettings
@@ -105,8 +106,10 @@ def describe_data(data: ImageData, plan: Plan) -> dict[str, Any]:
     }
 
 
-def provenance(settings: TrainSettings, plan: Plan, best: dict[str, Any], step: int) -> dict[str, Any]:
-    """Where the delivered weights come from, for the model card; `step` is the last one."""
+def provenance(
+    settings: TrainSettings, plan: Plan, best: dict[str, Any], step: int, taken: int
+) -> dict[str, Any]:
+    """Where the delivered weights come from, for the model card, after `step` steps with `taken` taken."""
     early = f", stopped at {step / plan.steps_per_epoch:.4g}" if step < plan.total_steps else ""
     taught: dict[str, Any] = {}
     if plan.distilling.teacher is not None:
@@ -120,8 +123,8 @@ def provenance(settings: TrainSettings, plan: Plan, best: dict[str, Any], step: 
         "data": redact(", ".join(Path(each).name for each in settings.data)),
         "data fingerprint": plan.fingerprint,
         "seed": plan.seed,
-        "weights": f"{best['weights']}, epoch {best['epoch']:.4g} of {plan.epochs:.4g}{early}, "
-        f"best on val/{metric_of(settings.stopping, best)}",
+        "weights": f"{best['weights']}, epoch {best['epoch']:.4g} of {plan.epochs:.4g}{early}"
+        f"{left_out(taken, step)}, best on val/{metric_of(settings.stopping, best)}",
         "settings": {
             "batch_size": plan.batch_size,
             "lr": plan.lr,

@@ -42,7 +42,7 @@ from vitreous.training.machine import look_at_machine
 from vitreous.training.objective import Objective
 from vitreous.training.on_track import follow
 from vitreous.training.outcome import best_last_table
-from vitreous.training.pace import make_pace, trained_to_its_end
+from vitreous.training.pace import left_out, make_pace
 from vitreous.training.plan import Plan
 from vitreous.training.probes import Probes, make_probes
 from vitreous.training.record import decisions, describe_data, environment_changes, provenance
@@ -275,7 +275,7 @@ class Run:
             classes=plan.classes,
             preprocessing=plan.preprocessing,
             metrics=metrics,
-            provenance=provenance(self.settings, plan, loop.best, loop.step),
+            provenance=provenance(self.settings, plan, loop.best, loop.step, loop.taken),
             multi_label=multi_label,
         )
         metric = headline_of(measured)
@@ -292,7 +292,8 @@ class Run:
         folder.end(
             "finished",
             exit_code=0,
-            ended=f"early: {ended}" if ended else trained_to_its_end(loop.taken, plan.total_steps),
+            ended=(f"early: {ended}" if ended else "the schedule was trained to its end")
+            + left_out(loop.taken, loop.step),
             best=loop.best,
             metrics=metrics,
             wall_s=round(wall_s, 1),
