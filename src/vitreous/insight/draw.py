@@ -10,6 +10,7 @@ from vitreous.insight.chart import Chart, Images, Lines, Matrix, Points
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 MOST_NAMED = 12
+LETTERS = 110  # of a legend, marks counted as six letters, that a picture is wide
 
 
 def draw(chart: Chart, path: Path) -> None:
@@ -68,8 +69,8 @@ def _lines(figure, chart: Lines) -> None:  # type: ignore[no-untyped-def]
     axes.set_xlabel(_plain(chart.x))
     axes.set_ylabel(_plain(chart.y))
     axes.grid(alpha=0.25)
-    if len(chart.lines) + bool(chart.level) > 1:  # outside, where it hides no curve
-        figure.legend(fontsize=8, loc="outside lower center", ncols=3)
+    if len(chart.lines) + bool(chart.level) > 1:
+        _legend(figure, axes)
 
 
 def _points(figure, chart: Points) -> None:  # type: ignore[no-untyped-def]
@@ -90,7 +91,14 @@ def _points(figure, chart: Points) -> None:  # type: ignore[no-untyped-def]
     axes.set_xlabel(_plain(chart.x))
     axes.set_ylabel(_plain(chart.y))
     axes.grid(alpha=0.25)
-    figure.legend(fontsize=8, loc="outside lower center", ncols=3)
+    _legend(figure, axes)
+
+
+def _legend(figure, axes) -> None:  # type: ignore[no-untyped-def]
+    """Outside, where it hides no curve, in as many columns as the longest name lets stand side by side."""
+    handles, names = axes.get_legend_handles_labels()
+    columns = max(1, min(3, LETTERS // (max(map(len, names)) + 6)))
+    figure.legend(handles, names, fontsize=8, loc="outside lower center", ncols=columns)
 
 
 def _matrix(figure, chart: Matrix) -> None:  # type: ignore[no-untyped-def]
