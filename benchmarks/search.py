@@ -8,14 +8,14 @@ trained from scratch with every seed, alike, on the same split. Test images are 
     python benchmarks/search.py --data train.parquet --test test.parquet --budget macs=30M \\
         --spaces psvit_2d_small_image_12 wide_small_image --time 1h --epochs 30 --seeds 0 1 2 --keep NAME
 
-Whatever is finished in --out is not done again, so a long comparison may be run in pieces.
+Whatever is finished in --out is not done again, so a long comparison may be run in pieces, and in several
+processes where they share no --spaces and no --others.
 """
 
 import argparse
 import json
 import statistics
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,21 +29,23 @@ from vitreous.searching.plain import plain_vit, widest
 from vitreous.searching.space import Space
 
 HAND_MADE = "psvit_2d_small_image_12"
+OTHERS = ("hand-made PSViT", "plain DeiT", "EIT")
 
 
-def without_search(space: Space, budget: Budget) -> Iterator[tuple[str, VisionTransformer]]:
-    """The models that nobody searched for, for the images of a space."""
+def without_search(what: str, space: Space, budget: Budget) -> VisionTransformer:
+    """A model that nobody searched for, for the images of a space."""
     image, classes = space.config.image, space.config.head.classes
     given = {"image_size": (image.height, image.width), "classes": classes, "channels": image.channels}
-    yield "hand-made PSViT", vt.config(HAND_MADE, **given)  # type: ignore[arg-type]
+    if what == "hand-made PSViT":
+        return vt.config(HAND_MADE, **given)  # type: ignore[arg-type]
 
     def eit(width: int) -> VisionTransformer:
         return vt.config("eit_small_image", width=width, **given)  # type: ignore[arg-type]
 
-    for what, found in (("plain DeiT", plain_vit(image, classes, budget)), ("EIT", widest(eit, budget))):
-        if found is None:
-            raise vt.ConfigError(f"no {what} is within {budget}")
-        yield what, found
+    found = plain_vit(image, classes, budget) if what == "plain DeiT" else widest(eit, budget)
+    if found is None:
+        raise vt.ConfigError(f"no {what} is within {budget}")
+    return found
 
 
 def searched(name: str, arguments: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
@@ -113,6 +115,7 @@ def main(words: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--test-split", default=None)
     parser.add_argument("--budget", default="macs=30M")
     parser.add_argument("--spaces", nargs="+", default=[HAND_MADE, "wide_small_image"])
+    parser.add_argument("--others", nargs="*", choices=OTHERS, default=OTHERS, help="models without a search")
     parser.add_argument("--time", default=None, help="of one search")
     parser.add_argument("--search", default="{}", help="settings of the search as JSON, without --time")
     parser.add_argument("--correlate", type=int, default=0)
@@ -133,7 +136,7 @@ def main(words: list[str] | None = None) -> dict[str, Any]:
                 genome = tuple(each["candidate"]["genome"])
                 models.append((f"{each['what']} of {Path(name).stem}", space.resolve(genome)))
         if name == arguments.spaces[0]:
-            models += list(without_search(space, budget))
+            models += [(what, without_search(what, space, budget)) for what in arguments.others]
         for what, config in models:
             runs += [trained(what, config, seed, folder / "split.csv", arguments) for seed in arguments.seeds]
     text = f"{__doc__}\n{describe_machine()}\n\n{table(runs)}\n\n" + "\n\n".join(
