@@ -6,9 +6,11 @@ else. Every whole number in a description is a size, a count or a seed, and at l
 the field's type says `int | Literal[0]`).
 """
 
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
+from functools import cache
 from itertools import groupby
-from types import NoneType, UnionType
+from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from vitreous.errors import ConfigError
@@ -49,10 +51,11 @@ class Undecided(Description):
         raise NotImplementedError
 
 
-def field_types(kind: type[Description]) -> dict[str, Any]:
+@cache
+def field_types(kind: type[Description]) -> Mapping[str, Any]:
     """Field name to type, in the order of the constructor."""
-    hints = get_type_hints(kind)
-    return {each.name: hints[each.name] for each in fields(kind)}
+    hints = get_type_hints(kind)  # slow, and asked for whenever a description is made
+    return MappingProxyType({each.name: hints[each.name] for each in fields(kind)})
 
 
 def fits(value: object, hint: Any) -> bool:
