@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vitreous.errors import StoppedError
+from vitreous.runs.dry_run import plan_run
 from vitreous.training.loop import Loop
 from vitreous.training.pace import MARGIN, Pace
 from vitreous.training.step import TrainStep
@@ -117,6 +118,7 @@ def test_a_run_that_goes_on_keeps_the_pace_and_the_count_of_what_was_taken(tiny,
         patch.setattr(Loop, "_keep_pace", stopping)
         with pytest.raises(StoppedError):
             tiny_run(**changes)
+    assert plan_run(**tiny | changes).steps_left == kept["take"]  # a dry run counts what will be taken
     found: dict[str, int] = {}
 
     def noting(self: Loop, **arguments: int) -> None:

@@ -51,10 +51,14 @@ class Undecided(Description):
         raise NotImplementedError
 
 
-@cache
 def field_types(kind: type[Description]) -> Mapping[str, Any]:
     """Field name to type, in the order of the constructor."""
-    hints = get_type_hints(kind)  # slow, and asked for whenever a description is made
+    return _field_types(kind)  # type: ignore[arg-type]  # mypy holds classes of dataclasses unhashable
+
+
+@cache  # it is slow, and asked for whenever a description is made
+def _field_types(kind: Any) -> Mapping[str, Any]:
+    hints = get_type_hints(kind)
     return MappingProxyType({each.name: hints[each.name] for each in fields(kind)})
 
 

@@ -40,10 +40,12 @@ from vitreous.training.assemble import (
     make_val_batches,
 )
 from vitreous.training.check_settings import check_settings
+from vitreous.training.checkpoint import Checkpoint
 from vitreous.training.decide import as_delivered, decide, measure_validation
 from vitreous.training.guard_run import warn_of_length, warn_of_mistakes
 from vitreous.training.guide import guided, untrained_guide
 from vitreous.training.objective import Shown
+from vitreous.training.pace import Pace
 from vitreous.training.plan import Plan
 from vitreous.training.processes import Process
 from vitreous.training.record import decisions
@@ -86,7 +88,7 @@ class DryRun:
         cost: parameters and MACs, with the tokens of every layer.
         step_s: the timed steps.
         validation_s: one validation of all weights that are validated.
-        steps_left: to the end of the run.
+        steps_left: to the end of the run, without those that it leaves out for time.
         eta_s: training and validation of them.
         memory: of a step.
         memory_free: on the device, or of the machine, before the model was made.
@@ -230,8 +232,8 @@ def _measured(settings: TrainSettings, plan: Plan, data: ImageData, prospect: Pr
         plan = _with_length(plan, steps)
         warn_of_length(plan)
     done = 0 if prospect.checkpoint is None else int(prospect.checkpoint.state["step"])
-    left = plan.total_steps - done
-    validations = math.ceil(left / plan.eval_steps)
+    left = _steps_left(plan, prospect.checkpoint)
+    validations = math.ceil((plan.total_steps - done) / plan.eval_steps)
     schedule = make_schedule(
         trainee.optimizer, plan.recipe, total_steps=plan.total_steps, steps_per_epoch=plan.steps_per_epoch
     )
@@ -281,6 +283,14 @@ def _steps(trainee: TrainStep, batches: Iterator[Shown], number: int) -> tuple[S
         first = first or shown
     assert first is not None
     return first, tuple(times[WARM_UP:])
+
+
+def _steps_left(plan: Plan, checkpoint: Checkpoint | None) -> int:
+    """How many steps a run takes from here on; one whose machine got slower leaves some out."""
+    if checkpoint is None:
+        return plan.total_steps
+    state = checkpoint.state
+    return Pace(**state["pace"]).left(state["step"]) if "pace" in state else plan.total_steps - state["step"]
 
 
 def _with_length(plan: Plan, steps: int) -> Plan:
