@@ -87,6 +87,16 @@ def test_names_of_points_on_each_other_are_moved_apart() -> None:
     assert len(heights) == 3 and all(b - a >= 12 for a, b in pairwise(heights))
 
 
+def test_points_on_a_line_are_named_under_the_pointer_alone() -> None:
+    groups = (
+        Group("front", (1.0, 2.0), (1.0, 2.0), ("one", "two"), joined=True),
+        Group("a", (3.0,), (1.0,), ("b",)),
+    )
+    tree = ElementTree.fromstring(f"<div>{svg(Points(title='t', x='x', y='y', groups=groups))}</div>")
+    assert {"one", "two", "b"} <= {each.text for each in tree.iter("title")}
+    assert {"one", "two", "b"} & {each.text for each in tree.iter("text")} == {"b"}
+
+
 def test_the_table_holds_every_number() -> None:
     lines = Lines(title="t", x="epoch", y="y", lines=(Line("a", (0, 1), (1, 2)), Line("b", (1, 2), (3, 4))))
     assert table(lines) == [["epoch", "a", "b"], ["0", "1", ""], ["1", "2", "3"], ["2", "", "4"]]

@@ -45,7 +45,9 @@ def check_page(path: Path) -> None:
 
 
 def cell(value: Any) -> str:
-    """A value of a table."""
+    """A value of a table; two decimals of every number that is not whole by its kind."""
     if value is None:
         return "–"
-    return f"{value:,}" if isinstance(value, int | float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

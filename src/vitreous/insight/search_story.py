@@ -107,7 +107,7 @@ def search_story(folder: Path) -> SearchStory:
         population=_population(space, lines),
         agreed=_agreed(space, lines[:TOP]),
         best=min(TOP, len(lines)),
-        phases=tuple((name, round(each, 1), round(100 * each / whole, 1)) for name, each in seconds.items()),
+        phases=tuple((name, round(each), round(100 * each / whole, 1)) for name, each in seconds.items()),
         effort=(
             f"{told['looked_at']:,} of {told['count']:,} architectures were looked at, within the budget "
             f"{_budget(told['budget'])}; scoring them took {scoring:,.0f} s"

@@ -1,4 +1,5 @@
-"""Points as SVG: each with its name where the pointer rests, few of them with their name beside them.
+"""Points as SVG: each with its name where the pointer rests, few of them with their name beside them, but for
+those on a line.
 
 A group has a shape beside its colour. Names that would lie on each other are moved down.
 """
@@ -41,7 +42,7 @@ def drawn_points(chart: Points) -> Markup:
     named: list[tuple[float, float, str, int]] = []
     for number, group in enumerate(chart.groups):
         parts.append(_group(plane, group, number))
-        if not group.faint:
+        if not group.faint and not group.joined:
             named += [
                 (plane.across(x), plane.down(y), name, number)
                 for name, x, y in zip(group.names, group.x, group.y, strict=False)
