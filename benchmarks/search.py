@@ -143,7 +143,9 @@ def main(words: list[str] | None = None) -> dict[str, Any]:
         f"`{name}`: {found['report']['verdict']} Search: {found['wall_s']:,.0f} s, "
         f"{found['report']['looked_at']} candidates." for name, found in searches.items()
     )  # fmt: skip
-    record = {"settings": vars(arguments), "runs": runs, "searches": searches}
+    asked = vars(arguments) | {key: Path(getattr(arguments, key)).name for key in ("data", "test")}
+    del asked["out"], asked["keep"]
+    record = {"settings": asked, "runs": runs, "searches": searches}
     print(text)
     if arguments.keep:
         print(keep(arguments.keep, text + "\n", record))
