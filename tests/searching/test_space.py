@@ -25,6 +25,7 @@ from vitreous.parts import (
 )
 from vitreous.searching.budget import Budget
 from vitreous.searching.choice import Choice
+from vitreous.searching.gene_words import words_of_genes
 from vitreous.searching.space import Space
 
 GENERATOR = np.random.default_rng(0)
@@ -149,3 +150,9 @@ def test_a_resolved_model_carries_and_lends_nothing_in_vain_and_builds() -> None
         takes = [name for name in names if ".mixer.norm." in name]
         carries = [name for name in names if name.startswith("position.branches.1")]
         assert not carries or takes
+
+
+def test_options_that_only_their_kind_tells_apart_are_called_by_it() -> None:
+    told = {gene.name: words for gene, words in words_of_genes(tiny_wide())}
+    assert told["stem"] == ("PatchStem", "ConvPoolStem")
+    assert told["layer 1 LaPE"] == ("without", "LaPE")

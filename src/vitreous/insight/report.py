@@ -117,7 +117,7 @@ def compare(stories: Sequence[Story], groups: Sequence[str]) -> Compared:
     """Runs beside each other; groups by paired seeds."""
     rows = tuple(
         (each.name, each.record.model, each.seed, _result(each), each.parameters,
-         None if each.macs is None else round(each.macs / 1e6, 1), round(each.record.wall_s))
+         None if each.macs is None else round(each.macs / 1e6, 2), round(each.record.wall_s))
         for each in stories
     )  # fmt: skip
     of_group: dict[str, dict[int, float]] = {}

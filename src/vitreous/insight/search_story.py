@@ -234,7 +234,8 @@ def _population(space: Space, lines: Sequence[Candidate]) -> tuple[Chart, ...]:
             label = f"{where} {what.partition(' ')[0]}" if where in ("layer", "pool") else where
             choice = what.partition(" ")[2] if where in ("layer", "pool") else what
             groups.setdefault((choice, words), []).append((label, number))
-    for (_, words), members in groups.items():
+    for (choice, words), members in groups.items():
+        told = [f"{choice}: {word}" if word.isdigit() and choice else word for word in words]
         for option in range(1 if len(words) == 2 else 0, len(words)):
             counted = [
                 Counter(
@@ -246,7 +247,7 @@ def _population(space: Space, lines: Sequence[Candidate]) -> tuple[Chart, ...]:
                 for column in columns
             ]
             labels = tuple(label for label, _ in members)
-            charts.append(_shares(f"Share with {words[option]}", labels, names, counted, columns))
+            charts.append(_shares(f"Share with {told[option]}", labels, names, counted, columns))
     return tuple(charts)
 
 

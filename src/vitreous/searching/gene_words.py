@@ -36,8 +36,10 @@ def _words(options: tuple[Any, ...]) -> tuple[str, ...]:
     first = words[0]
     if first and all(each.startswith(f"{first} + ") for each in words[1:]):
         return ("without", *(each.removeprefix(f"{first} + ") for each in words[1:]))
-    if len(set(words)) == len(words) and all(words):
-        return tuple(words)
+    kinds = [type(each).__name__ for each in options]
+    for short in (words, kinds):
+        if len(set(short)) == len(short) and all(short):
+            return tuple(short)
     return tuple(f"{each!r}"[:LONGEST] for each in options)
 
 

@@ -1,9 +1,10 @@
 """A wider space for 32-pixel images: every idea of the project in every layer. Ours; no paper has it.
 
-For each of the twelve layers it is chosen how tokens meet (attention, attention in slices, the map of a
-layer before, EIT's split into a convolution and attention, feed-forward over tokens), whether the position
-is added for this layer by a LaPE, and whether the block is applied once or twice. For two pools it is
-chosen before which layers they stand. Tokens are 64, 16 and 4; widths are those of `psvit_2d_small_image_12`.
+The stem is one of plain patches, or EIT's convolution and pool of its small-image model. For each of the
+twelve layers it is chosen how tokens meet (attention, attention in slices, the map of a layer before,
+EIT's split into a convolution and attention, feed-forward over tokens), whether the position is added for
+this layer by a LaPE, and whether the block is applied once or twice. For two pools it is chosen before
+which layers they stand. Tokens are 64, 16 and 4; widths are those of `psvit_2d_small_image_12`.
 """
 
 from vitreous.models.entry import OURS
@@ -15,6 +16,7 @@ from vitreous.parts import (
     Block,
     CarryPosition,
     ChannelSplit,
+    ConvPoolStem,
     DepthwiseConv,
     FeedForward,
     GridPool,
@@ -56,7 +58,7 @@ def wide_space(
         classes: number of logits.
         dims, heads: of each stage; half of the channels go through EIT's convolution, with half of the heads.
         depth: number of layers.
-        patch: side of a patch in pixels.
+        patch: side of a patch in pixels, and of the pool behind the stem's convolution.
         slices: of the sliced attention in each stage.
         ratio: inner width of the feed-forward branch over the width.
         token_ratio: inner size of the feed-forward over tokens over their number.
@@ -79,7 +81,7 @@ def wide_space(
             name="wide_small_image",
             source=OURS,
             image=image,
-            stem=PatchStem(patch, dims[0]),
+            stem=Choice((PatchStem(patch, dims[0]), ConvPoolStem(3, 1, patch, dims[0]))),
             prefix=NoPrefix(),
             position=Block((AddPosition(LearnedTable()), CarryPosition(LearnedTable(), may_drop=False))),
             layers=Pooled(
