@@ -15,7 +15,6 @@ processes where they share no --spaces and no --others.
 import argparse
 import json
 import statistics
-import time
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.searching.budget import Budget, parse_budget
 from vitreous.searching.plain import plain_vit, widest
 from vitreous.searching.space import Space
+from vitreous.searching.worth import Agreement
 
 HAND_MADE = "psvit_2d_small_image_12"
 OTHERS = ("hand-made PSViT", "plain DeiT", "EIT")
@@ -53,14 +53,12 @@ def searched(name: str, arguments: argparse.Namespace) -> tuple[Path, dict[str, 
     out = Path(arguments.out) / f"search-{Path(name).stem}"
 
     def run() -> dict[str, Any]:
-        started = time.perf_counter()
         how: dict[str, Any] = {"time": arguments.time} if arguments.time else json.loads(arguments.search)
         vt.search(
             arguments.data, name, arguments.budget, out, compare=True, winners=1, device=arguments.device,
             correlate=arguments.correlate, seed=0, **how,
         )  # fmt: skip
-        report = json.loads((out / "report.json").read_text())
-        return {"wall_s": time.perf_counter() - started, "report": report}
+        return {"report": json.loads((out / "report.json").read_text())}
 
     kept = ("data", "budget", "time", "search", "correlate")
     asked = {"space": name} | {each: getattr(arguments, each) for each in kept}
@@ -83,7 +81,7 @@ def trained(
         counted = vt.cost(config)
         return {
             "what": what, "seed": seed, "test_top1": top1, "val_top1": result.metrics["val/top1"],
-            "macs": counted.macs, "parameters": counted.parameters,
+            "macs": counted.macs, "parameters": counted.parameters, "machine": describe_machine(),
         }  # fmt: skip
 
     asked = {each: getattr(arguments, each) for each in ("data", "test", "test_split", "epochs")}
@@ -106,6 +104,16 @@ def table(runs: list[dict[str, Any]]) -> str:
             f"| {mine[0]['parameters']:,} |"
         )
     return "\n".join(lines)
+
+
+def told_search(name: str, report: dict[str, Any]) -> str:
+    """What a search found, took, and what its ranking is worth."""
+    seconds = ", ".join(f"{phase} {took:,.0f}" for phase, took in report["seconds"].items())
+    worth = "".join(f" τ by {ranking}: {Agreement(**agrees)}." for ranking, agrees in report["worth"].items())
+    return (
+        f"`{name}`: {report['verdict']} {report['looked_at']} candidates. Seconds: {seconds} "
+        f"({sum(report['seconds'].values()):,.0f} in all).{worth}"
+    )
 
 
 def main(words: list[str] | None = None) -> dict[str, Any]:
@@ -139,10 +147,9 @@ def main(words: list[str] | None = None) -> dict[str, Any]:
             models += [(what, without_search(what, space, budget)) for what in arguments.others]
         for what, config in models:
             runs += [trained(what, config, seed, folder / "split.csv", arguments) for seed in arguments.seeds]
-    text = f"{__doc__}\n{describe_machine()}\n\n{table(runs)}\n\n" + "\n\n".join(
-        f"`{name}`: {found['report']['verdict']} Search: {found['wall_s']:,.0f} s, "
-        f"{found['report']['looked_at']} candidates." for name, found in searches.items()
-    )  # fmt: skip
+    machines = "; ".join(sorted({each["machine"] for each in runs}))
+    told = (told_search(name, found["report"]) for name, found in searches.items())
+    text = "\n\n".join([__doc__.strip(), machines, table(runs), *told])
     asked = vars(arguments) | {key: Path(getattr(arguments, key)).name for key in ("data", "test")}
     del asked["out"], asked["keep"]
     record = {"settings": asked, "runs": runs, "searches": searches}

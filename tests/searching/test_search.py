@@ -235,6 +235,30 @@ def test_other_data_or_another_space_are_refused_in_the_same_folder(
         tiny_search()
 
 
+def test_what_a_search_is_worth_can_be_asked_afterwards(
+    tiny: dict[str, Any], tiny_search: Run, tmp_path: Path
+) -> None:
+    first = tiny_search()
+    trained = (first.folder / "supernet" / "metrics.jsonl").read_bytes()
+    more = {"correlate": 8, "correlate_epochs": 1}
+    later = tiny_search(compare=True, **more)
+    assert later.genome == first.genome
+    assert (first.folder / "supernet" / "metrics.jsonl").read_bytes() == trained
+    at_once = tiny_search(compare=True, **more, out=str(tmp_path / "at-once"))
+    reports = [json.loads((each.folder / "report.json").read_text()) for each in (later, at_once)]
+    assert "correlation" in reports[0]["seconds"]
+    for report in reports:
+        for network in report["retrained"]:
+            if network["candidate"]:
+                del network["candidate"]["seconds"]
+    for key in ("retrained", "worth", "verdict", "looked_at"):
+        assert reports[0][key] == reports[1][key], key
+    with pytest.raises(ResumeMismatch, match="compare: True → False"):
+        tiny_search(**more)
+    with pytest.raises(ResumeMismatch, match="correlate: 8 → 9"):
+        tiny_search(compare=True, correlate=9, correlate_epochs=1)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [

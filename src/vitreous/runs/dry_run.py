@@ -40,7 +40,6 @@ from vitreous.training.assemble import (
     make_val_batches,
 )
 from vitreous.training.check_settings import check_settings
-from vitreous.training.checkpoint import Checkpoint
 from vitreous.training.decide import as_delivered, decide, measure_validation
 from vitreous.training.guard_run import warn_of_length, warn_of_mistakes
 from vitreous.training.guide import guided, untrained_guide
@@ -231,9 +230,11 @@ def _measured(settings: TrainSettings, plan: Plan, data: ImageData, prospect: Pr
         )  # fmt: skip
         plan = _with_length(plan, steps)
         warn_of_length(plan)
-    done = 0 if prospect.checkpoint is None else int(prospect.checkpoint.state["step"])
-    left = _steps_left(plan, prospect.checkpoint)
-    validations = math.ceil((plan.total_steps - done) / plan.eval_steps)
+    state: dict[str, Any] = {"step": 0} if prospect.checkpoint is None else prospect.checkpoint.state
+    ahead = plan.total_steps - state["step"]
+    # a run whose machine got slower leaves some of them out
+    left = Pace(**state["pace"]).left(state["step"]) if "pace" in state else ahead
+    validations = math.ceil(ahead / plan.eval_steps)
     schedule = make_schedule(
         trainee.optimizer, plan.recipe, total_steps=plan.total_steps, steps_per_epoch=plan.steps_per_epoch
     )
@@ -283,14 +284,6 @@ def _steps(trainee: TrainStep, batches: Iterator[Shown], number: int) -> tuple[S
         first = first or shown
     assert first is not None
     return first, tuple(times[WARM_UP:])
-
-
-def _steps_left(plan: Plan, checkpoint: Checkpoint | None) -> int:
-    """How many steps a run takes from here on; one whose machine got slower leaves some out."""
-    if checkpoint is None:
-        return plan.total_steps
-    state = checkpoint.state
-    return Pace(**state["pace"]).left(state["step"]) if "pace" in state else plan.total_steps - state["step"]
 
 
 def _with_length(plan: Plan, steps: int) -> Plan:

@@ -31,6 +31,8 @@ INPUT, PLAN, STATE = "config.input.yaml", "plan.json", "search.json"
 WITHOUT_EFFECT = (
     "out", "fresh", "storage", "worker", "supernet.save_s", "loading.workers", "devices", "timeout_s",
 )  # fmt: skip
+AFTERWARDS = {"compare": ("compare",), "correlate": ("correlate", "correlate_epochs")}
+"""What may be asked of a search that is there, since it changes nothing that was done; with its settings."""
 
 
 class SearchFolder:
@@ -67,6 +69,7 @@ class SearchFolder:
                     "or where this is a copy of its folder, give the --storage of the search"
                 )
             return
+        more: list[str] = []
         if self.path.is_dir() and any(self.path.iterdir()):
             if not (self.path / INPUT).exists():
                 raise ConfigError(
@@ -76,7 +79,8 @@ class SearchFolder:
                 aside = self.path.with_name(f"{self.path.name}.{datetime.now():%y%m%d-%H%M%S}")
                 self.path.rename(aside)
             else:
-                self._compare(settings)
+                more = _asked_afterwards(self._input, settings)
+                self._compare(settings, (*WITHOUT_EFFECT, *more))
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -86,7 +90,9 @@ class SearchFolder:
             raise ConfigError(
                 f"{self.path}: another process leads this search; --worker helps it, or give another --out"
             )
-        if not (self.path / INPUT).exists():
+        if more and self.state.get("phase") == "finished":
+            self.note("retraining")  # no longer finished, and known before the settings say so
+        if more or not (self.path / INPUT).exists():
             write_text(self.path / INPUT, _as_yaml(settings))
 
     @property
@@ -136,8 +142,14 @@ class SearchFolder:
         if self._held is not None:
             self._held.close()
 
+    @property
+    def _input(self) -> dict[str, Any]:
+        """The settings of the search that is there."""
+        found: dict[str, Any] = yaml.safe_load((self.path / INPUT).read_text())
+        return found
+
     def _compare(self, settings: SearchSettings, without: Sequence[str] = WITHOUT_EFFECT) -> None:
-        changed = list(_differences(yaml.safe_load((self.path / INPUT).read_text()), settings, without))
+        changed = list(_differences(self._input, settings, without))
         if changed:
             raise ResumeMismatch(
                 f"{self.path} belongs to a search with other settings ({'; '.join(changed)}); repeat its "
@@ -162,6 +174,14 @@ def enter_search_folder(settings: SearchSettings, world: World) -> SearchFolder:
 def place_of(settings: SearchSettings) -> Path:
     """Where a search is: `out`, or a name that its settings make, so that the same command finds it again."""
     return Path(settings.out) if settings.out else _named(settings)
+
+
+def _asked_afterwards(kept: dict[str, Any], settings: SearchSettings) -> list[str]:
+    """Settings that a search gets now and did not have; none with `time`, which was shared without them."""
+    if settings.time is not None:
+        return []
+    added = (each for each in AFTERWARDS if getattr(settings, each) and not kept.get(each))
+    return [setting for each in added for setting in AFTERWARDS[each]]
 
 
 def _differences(kept: dict[str, Any], settings: SearchSettings, without: Sequence[str]) -> Iterator[str]:

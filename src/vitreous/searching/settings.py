@@ -72,9 +72,9 @@ class SearchSettings:
             all, then the best below equal steps of MACs.
         retrain_epochs: passes of each over the training images; `auto` is training's own rule, or what fits.
         compare: retrain also the best of as many random candidates, the hand-made preset and a plain ViT of
-            the winner's MACs, and say whether the search is better.
+            the winner's MACs, and say whether the search is better. Without `time` it may be added later.
         correlate: candidates, 8 or more, that are retrained for a short while to see whether the ranking is
-            worth anything; 0 for none.
+            worth anything; 0 for none. Without `time` it may be added later.
         correlate_epochs: passes of each over the training images; with `time`, a fifth of it for all.
         batch_size: of training.
         lr: peak learning rate of the supernet; the retrained networks choose their own.
