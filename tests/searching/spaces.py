@@ -24,8 +24,8 @@ def tiny_psvit(kind: str = "2d", *, depth: int = 5, classes: int = 10, longest: 
 
 
 def tiny_wide(*, depth: int = 4, classes: int = 10) -> Space:
-    """The space of all ideas on 8-pixel grey images."""
+    """The space of all ideas on 16-pixel grey images."""
     return wide_space(
-        image=ImageShape(1, 8, 8), classes=classes, dims=(8, 16, 16), heads=(2, 2, 2), depth=depth, patch=1,
+        image=ImageShape(1, 16, 16), classes=classes, dims=(8, 16, 16), heads=(2, 2, 2), depth=depth, patch=2,
         ratio=2,
     )  # fmt: skip

@@ -154,5 +154,5 @@ def test_a_resolved_model_carries_and_lends_nothing_in_vain_and_builds() -> None
 
 def test_options_that_only_their_kind_tells_apart_are_called_by_it() -> None:
     told = {gene.name: words for gene, words in words_of_genes(tiny_wide())}
-    assert told["stem"] == ("PatchStem", "ConvPoolStem")
+    assert told["stem"] == ("PatchStem", "ConvPoolStem", "ConvGroupStem")
     assert told["layer 1 LaPE"] == ("without", "LaPE")

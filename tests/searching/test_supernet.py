@@ -23,6 +23,11 @@ def some(space: Space, count: int) -> list[Genome]:
     return [space.sample(generator) for _ in range(count)]
 
 
+def shape_of(space: Space) -> tuple[int, int, int]:
+    image = space.config.image
+    return image.channels, image.height, image.width
+
+
 def supernet(space: Space, **rates: float) -> Supernet:
     torch.manual_seed(0)
     return Supernet(space, **rates)
@@ -31,7 +36,7 @@ def supernet(space: Space, **rates: float) -> Supernet:
 @pytest.mark.parametrize("space", [tiny_psvit(), tiny_psvit("1d"), tiny_wide()], ids=lambda it: it.name)
 def test_twenty_paths_equal_the_models_cut_out_of_it(space: Space) -> None:
     net = supernet(space).double().eval()
-    image = torch.randn(2, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    image = torch.randn(2, *shape_of(space), dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     for genome in some(space, 20):
         alone = net.cut_out(genome)
         assert alone.config == space.resolve(genome)
@@ -42,7 +47,7 @@ def test_twenty_paths_equal_the_models_cut_out_of_it(space: Space) -> None:
 @pytest.mark.parametrize("space", [tiny_psvit(), tiny_wide()], ids=lambda it: it.name)
 def test_a_path_has_the_gradients_of_its_model_and_others_have_none(space: Space) -> None:
     net = supernet(space).double()
-    image = torch.randn(4, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    image = torch.randn(4, *shape_of(space), dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     for genome in some(space, 5):
         net.zero_grad(set_to_none=True)
         alone = net.cut_out(genome)
@@ -61,7 +66,7 @@ def test_unused_weights_neither_move_nor_decay(optimizer: str) -> None:
     space = tiny_wide()
     net = supernet(space)
     moving = make_optimizer(net, Recipe(optimizer=optimizer, weight_decay=0.5), lr=0.01)
-    image = torch.randn(4, 1, 8, 8)
+    image = torch.randn(4, *shape_of(space))
     for genome in some(space, 4):  # from the second step on there are moments that could move them
         before = {name: each.detach().clone() for name, each in net.named_parameters()}
         moving.zero_grad(set_to_none=True)
@@ -117,7 +122,7 @@ def test_ends_can_be_chosen_and_batch_statistics_are_kept() -> None:
     stem = Choice((PatchStem(2, 8), ConvStem((8,))))
     space = Space(replace(base.config, stem=stem))
     net = supernet(space).double()
-    image = torch.randn(8, 1, 8, 8, dtype=torch.float64)
+    image = torch.randn(8, *shape_of(space), dtype=torch.float64)
     genome = (1, 1, 2, 0, 0, 1)
     net(image, genome)
     means = [each for name, each in net.named_buffers() if name.endswith("running_mean")]
@@ -129,7 +134,7 @@ def test_ends_can_be_chosen_and_batch_statistics_are_kept() -> None:
 def test_a_state_dictionary_brings_everything_back() -> None:
     space = tiny_wide()
     first, second = supernet(space), Supernet(space)
-    image = torch.randn(2, 1, 8, 8)
+    image = torch.randn(2, *shape_of(space))
     genome = some(space, 1)[0]
     second(image, genome)
     second.load_state_dict(first.state_dict())

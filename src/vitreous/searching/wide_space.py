@@ -1,10 +1,11 @@
 """A wider space for 32-pixel images: every idea of the project in every layer. Ours; no paper has it.
 
-The stem is one of plain patches, or EIT's convolution and pool of its small-image model. For each of the
-twelve layers it is chosen how tokens meet (attention, attention in slices, the map of a layer before,
-EIT's split into a convolution and attention, feed-forward over tokens), whether the position is added for
-this layer by a LaPE, and whether the block is applied once or twice. For two pools it is chosen before
-which layers they stand. Tokens are 64, 16 and 4; widths are those of `psvit_2d_small_image_12`.
+The stem is one of plain patches, EIT's convolution and pool of its small-image model, or three convolutions
+with BatchNorm, the last two with a stride. For each of the twelve layers it is chosen how tokens meet
+(attention, attention in slices, the map of a layer before, EIT's split into a convolution and attention,
+feed-forward over tokens), whether the position is added for this layer by a LaPE, and whether the block is
+applied once or twice. For two pools it is chosen before which layers they stand. Tokens are 64, 16 and 4;
+widths are those of `psvit_2d_small_image_12`.
 """
 
 from vitreous.models.entry import OURS
@@ -16,6 +17,7 @@ from vitreous.parts import (
     Block,
     CarryPosition,
     ChannelSplit,
+    ConvGroupStem,
     ConvPoolStem,
     DepthwiseConv,
     FeedForward,
@@ -58,7 +60,7 @@ def wide_space(
         classes: number of logits.
         dims, heads: of each stage; half of the channels go through EIT's convolution, with half of the heads.
         depth: number of layers.
-        patch: side of a patch in pixels, and of the pool behind the stem's convolution.
+        patch: side in pixels of what a token stands for, 2, 4, 8 …
         slices: of the sliced attention in each stage.
         ratio: inner width of the feed-forward branch over the width.
         token_ratio: inner size of the feed-forward over tokens over their number.
@@ -71,6 +73,14 @@ def wide_space(
     split = ChannelSplit(((half, DepthwiseConv(3)), (half, Attention(few))))
     over_tokens = Transposed(FeedForward(token_ratio))
 
+    halvings = patch.bit_length() - 1
+    groups = tuple(dims[0] >> left for left in reversed(range(halvings)))
+    stems = (
+        PatchStem(patch, dims[0]),
+        ConvPoolStem(3, 1, patch, dims[0]),
+        ConvGroupStem(dims[0] // 3, groups, convs=1, pool=False),
+    )
+
     def layer(*mixers: object) -> Recursive:
         ways = [Mix(Choice((each, LaPE(each)), "LaPE")) for each in mixers]
         meet = Choice((*ways, over_tokens), "tokens meet")
@@ -81,7 +91,7 @@ def wide_space(
             name="wide_small_image",
             source=OURS,
             image=image,
-            stem=Choice((PatchStem(patch, dims[0]), ConvPoolStem(3, 1, patch, dims[0]))),
+            stem=Choice(stems),
             prefix=NoPrefix(),
             position=Block((AddPosition(LearnedTable()), CarryPosition(LearnedTable(), may_drop=False))),
             layers=Pooled(
