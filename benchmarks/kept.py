@@ -28,12 +28,13 @@ def tell(text: str, record: dict[str, Any], name: str | None) -> None:
     print(json.dumps(record))
 
 
-def kept_before(name: str | None, same: dict[str, Any]) -> list[dict[str, Any]]:
+def kept_before(name: str | None, same: dict[str, Any], what: str = "runs") -> list[dict[str, Any]]:
     """The runs that `results/NAME.json` holds already; seeds of one table may be measured on several days.
 
     Args:
         name: of the result; none is kept for None.
         same: keys of the record that have to agree.
+        what: `runs`, or another list of the record.
 
     Raises:
         SystemExit: the result is about something else.
@@ -45,7 +46,7 @@ def kept_before(name: str | None, same: dict[str, Any]) -> list[dict[str, Any]]:
     kept = {key: record.get(key) for key in same}
     if kept != same:
         sys.exit(f"{file} holds {kept} and this asks for {same}; another --keep works")
-    return list(record["runs"])
+    return list(record[what])
 
 
 def once(file: Path, asked: dict[str, Any], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ trained from scratch with every seed, alike, on the same split. Test images are 
         --spaces psvit_2d_small_image_12 wide_small_image --time 1h --epochs 30 --seeds 0 1 2 --keep NAME
 
 Whatever is finished in --out is not done again, so a long comparison may be run in pieces, and in several
-processes where they share no --spaces and no --others.
+processes where they share no --spaces and no --others. --keep NAME adds to what NAME holds already.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from kept import keep, once
+from kept import kept_before, once, tell
 from machine import describe_machine
 
 import vitreous as vt
@@ -58,10 +58,11 @@ def searched(name: str, arguments: argparse.Namespace) -> tuple[Path, dict[str, 
             arguments.data, name, arguments.budget, out, compare=True, winners=1, device=arguments.device,
             correlate=arguments.correlate, seed=0, **how,
         )  # fmt: skip
-        return {"report": json.loads((out / "report.json").read_text())}
+        return {"settings": asked, "report": json.loads((out / "report.json").read_text())}
 
     kept = ("data", "budget", "time", "search", "correlate")
     asked = {"space": name} | {each: getattr(arguments, each) for each in kept}
+    asked["data"] = Path(arguments.data).name
     return out, once(Path(arguments.out) / f"search-{Path(name).stem}.json", asked, run)
 
 
@@ -116,7 +117,7 @@ def told_search(name: str, report: dict[str, Any]) -> str:
     )
 
 
-def main(words: list[str] | None = None) -> dict[str, Any]:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", required=True)
     parser.add_argument("--test", required=True)
@@ -132,32 +133,31 @@ def main(words: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", default="runs/search-benchmark")
     parser.add_argument("--keep")
-    arguments = parser.parse_args(words)
-    budget, runs, searches = parse_budget(arguments.budget), [], {}
+    arguments = parser.parse_args()
+    asked = {each: getattr(arguments, each) for each in ("budget", "epochs", "test_split")}
+    asked |= {each: Path(getattr(arguments, each)).name for each in ("data", "test")}
+    runs = kept_before(arguments.keep, asked)
+    searches = {each["settings"]["space"]: each for each in kept_before(arguments.keep, asked, "searches")}
+    there = {(each["what"], each["seed"]) for each in runs}
     for name in arguments.spaces:
-        folder, found = searched(name, arguments)
-        searches[Path(name).stem] = found
+        folder, searches[name] = searched(name, arguments)
         space = Space.from_json(json.loads((folder / "space.json").read_text()))
         models = []
-        for each in found["report"]["retrained"]:
+        for each in searches[name]["report"]["retrained"]:
             if each["what"] in ("winner 1", "random search"):
                 genome = tuple(each["candidate"]["genome"])
                 models.append((f"{each['what']} of {Path(name).stem}", space.resolve(genome)))
         if name == arguments.spaces[0]:
+            budget = parse_budget(arguments.budget)
             models += [(what, without_search(what, space, budget)) for what in arguments.others]
         for what, config in models:
-            runs += [trained(what, config, seed, folder / "split.csv", arguments) for seed in arguments.seeds]
+            seeds = [seed for seed in arguments.seeds if (what, seed) not in there]
+            runs += [trained(what, config, seed, folder / "split.csv", arguments) for seed in seeds]
     machines = "; ".join(sorted({each["machine"] for each in runs}))
     told = (told_search(name, found["report"]) for name, found in searches.items())
-    text = "\n\n".join([__doc__.strip(), machines, table(runs), *told])
-    asked = vars(arguments) | {key: Path(getattr(arguments, key)).name for key in ("data", "test")}
-    del asked["out"], asked["keep"]
-    record = {"settings": asked, "runs": runs, "searches": searches}
-    print(text)
-    if arguments.keep:
-        print(keep(arguments.keep, text + "\n", record))
-    print(json.dumps(record))
-    return record
+    text = "\n\n".join([__doc__.strip(), machines, table(runs), *told]) + "\n"
+    record = asked | {"runs": runs, "searches": list(searches.values())}
+    tell(text, record, arguments.keep)
 
 
 if __name__ == "__main__":

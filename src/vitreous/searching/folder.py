@@ -91,7 +91,7 @@ class SearchFolder:
                 f"{self.path}: another process leads this search; --worker helps it, or give another --out"
             )
         if more and self.state.get("phase") == "finished":
-            self.note("retraining")  # no longer finished, and known before the settings say so
+            self.note("retraining")  # first: killed in between, it still knows that it is not finished
         if more or not (self.path / INPUT).exists():
             write_text(self.path / INPUT, _as_yaml(settings))
 
