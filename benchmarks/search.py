@@ -1,9 +1,9 @@
 """Does the search beat what needs no search? Test accuracy at equal MACs, over several seeds.
 
 For each space `vitreous search` runs once with seed 0. Then its winner, the best of a random search of as
-many candidates, the hand-made PSViT preset, a plain DeiT and an EIT, each as wide as the budget allows, are
-trained from scratch with every seed, alike, on the same split. Test images are read once, at the end, by
-`evaluate`. The goal: the winner 1 point above the best of the others, and 3 above the plain DeiT.
+many candidates, the hand-made PSViT preset, and a plain DeiT, an EIT and a hybrid, each as wide as the budget
+allows, are trained from scratch with every seed, alike, on the same split. Test images are read once, at
+the end, by `evaluate`. The goal: the winner 1 point above the best of the others, and 3 above the plain DeiT.
 
     python benchmarks/search.py --data train.parquet --test test.parquet --budget macs=30M \\
         --spaces psvit_2d_small_image_12 wide_small_image --time 1h --epochs 30 --seeds 0 1 2 --keep NAME
@@ -29,7 +29,7 @@ from vitreous.searching.space import Space
 from vitreous.searching.worth import Agreement
 
 HAND_MADE = "psvit_2d_small_image_12"
-OTHERS = ("hand-made PSViT", "plain DeiT", "EIT")
+OTHERS = ("hand-made PSViT", "plain DeiT", "EIT", "hybrid")
 
 
 def without_search(what: str, space: Space, budget: Budget) -> VisionTransformer:
@@ -42,7 +42,14 @@ def without_search(what: str, space: Space, budget: Budget) -> VisionTransformer
     def eit(width: int) -> VisionTransformer:
         return vt.config("eit_small_image", width=width, **given)  # type: ignore[arg-type]
 
-    found = plain_vit(image, classes, budget) if what == "plain DeiT" else widest(eit, budget)
+    def hybrid(width: int) -> VisionTransformer:
+        groups = (width // 2, width, width // 4 * 5)  # as those of hybrid_1m
+        return vt.config("hybrid_1m", first=width // 4, widths=groups, **given)  # type: ignore[arg-type]
+
+    if what == "plain DeiT":
+        found = plain_vit(image, classes, budget)
+    else:
+        found = widest({"EIT": eit, "hybrid": hybrid}[what], budget)
     if found is None:
         raise vt.ConfigError(f"no {what} is within {budget}")
     return found
