@@ -103,7 +103,7 @@ class Plane:
         )
 
     def limit(self, name: str, x: float) -> Markup:
-        """A line from top to bottom; its name stands on the side with more room."""
+        """A line from top to bottom; its name stands above, on the side with more room."""
         at = self.across(x)
         right = at < (LEFT + WIDTH) / 2
         return Markup(
@@ -112,8 +112,8 @@ class Plane:
         ).format(
             TOP,
             HEIGHT - BOTTOM,
-            at + (4 if right else -4),
-            TOP + 10,
+            at,
+            TOP - 3,
             "begin" if right else "end",
             name,
             at=at,
