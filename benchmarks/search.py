@@ -20,6 +20,7 @@ from typing import Any
 
 from kept import kept_before, once, tell
 from machine import describe_machine
+from small_data import spread
 
 import vitreous as vt
 from vitreous.models.vision_transformer import VisionTransformer
@@ -67,9 +68,9 @@ def searched(name: str, arguments: argparse.Namespace) -> tuple[Path, dict[str, 
         )  # fmt: skip
         return {"settings": asked, "report": json.loads((out / "report.json").read_text())}
 
-    kept = ("data", "budget", "time", "search", "correlate")
-    asked = {"space": name} | {each: getattr(arguments, each) for each in kept}
-    asked["data"] = Path(arguments.data).name
+    kept = ("budget", "time", "search", "correlate")
+    asked = {"space": name, "data": Path(arguments.data).name}
+    asked |= {each: getattr(arguments, each) for each in kept}
     return out, once(Path(arguments.out) / f"search-{Path(name).stem}.json", asked, run)
 
 
@@ -105,11 +106,9 @@ def table(runs: list[dict[str, Any]]) -> str:
     for what, mine in sorted(
         by_model.items(), key=lambda it: -statistics.mean(r["test_top1"] for r in it[1])
     ):
-        values = [100 * run["test_top1"] for run in mine]
-        sd = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+        accuracy = spread([run["test_top1"] for run in mine], 2, 100)
         lines.append(
-            f"| {what} | {statistics.mean(values):.2f}{sd} | {len(mine)} | {mine[0]['macs'] / 1e6:.1f} "
-            f"| {mine[0]['parameters']:,} |"
+            f"| {what} | {accuracy} | {len(mine)} | {mine[0]['macs'] / 1e6:.1f} | {mine[0]['parameters']:,} |"
         )
     return "\n".join(lines)
 
