@@ -2,6 +2,7 @@
 
 from vitreous.models.catalog import config
 from vitreous.parts import ImageShape
+from vitreous.searching.hybrid_space import hybrid_space
 from vitreous.searching.psvit_space import space_of
 from vitreous.searching.space import Space
 from vitreous.searching.wide_space import wide_space
@@ -29,3 +30,9 @@ def tiny_wide(*, depth: int = 4, classes: int = 10) -> Space:
         image=ImageShape(1, 16, 16), classes=classes, dims=(8, 16, 16), heads=(2, 2, 2), depth=depth, patch=2,
         ratio=2,
     )  # fmt: skip
+
+
+def tiny_hybrid(*, classes: int = 10) -> Space:
+    """The space of hybrids on 16-pixel grey images."""
+    image, widths = ImageShape(1, 16, 16), ((8, 16), (16,), (8, 8, 24))
+    return hybrid_space(image=image, classes=classes, firsts=(4, 8), widths=widths, heads=2)

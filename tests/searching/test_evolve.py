@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.searching.spaces import tiny_psvit, tiny_wide
+from tests.searching.spaces import tiny_hybrid, tiny_psvit, tiny_wide
 from tests.training.together import environment
 from vitreous.searching.budget import Budget, BudgetError
 from vitreous.searching.evolve import Evaluate, Proposal, evolve
@@ -124,7 +124,7 @@ def test_in_a_space_of_six_layers_it_finds_the_optimum_more_often_than_random_se
 
 
 @pytest.mark.parametrize("method", ["evolution", "nsga2"])
-@pytest.mark.parametrize("space", [tiny_psvit(depth=8), tiny_wide()], ids=lambda it: it.name)
+@pytest.mark.parametrize("space", [tiny_psvit(depth=8), tiny_wide(), tiny_hybrid()], ids=lambda it: it.name)
 def test_it_repeats_itself_looks_at_nothing_twice_and_keeps_the_budget(space: Space, method: Any) -> None:
     pytest.importorskip("optuna")
     least, most = space.range_of("macs")

@@ -36,7 +36,7 @@ def space(image, classes):
 
 def test_every_listed_space_can_be_had() -> None:
     assert {"psvit_2d_tiny", "psvit_1d_base", "wide_small_image"} <= set(list_spaces())
-    for name in ("psvit_2d_small_image", "wide_small_image"):
+    for name in ("psvit_2d_small_image", "wide_small_image", "hybrid_small_image"):
         found = named_space(name, image=IMAGE, classes=7)
         assert found.config.image == IMAGE and found.config.head.classes == 7
 

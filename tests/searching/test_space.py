@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.searching.spaces import tiny_psvit, tiny_wide
+from tests.searching.spaces import tiny_hybrid, tiny_psvit, tiny_wide
 from vitreous.analysis.cost import cost
 from vitreous.errors import ConfigError
 from vitreous.models.catalog import config
@@ -31,7 +31,9 @@ from vitreous.searching.space import Space
 GENERATOR = np.random.default_rng(0)
 
 
-@pytest.mark.parametrize("space", [tiny_psvit(), tiny_psvit("1d"), tiny_wide()], ids=lambda it: it.name)
+@pytest.mark.parametrize(
+    "space", [tiny_psvit(), tiny_psvit("1d"), tiny_wide(), tiny_hybrid()], ids=lambda it: it.name
+)
 def test_going_through_a_space_finds_as_many_models_as_it_counts_all_different(space: Space) -> None:
     genomes = [genome for genome, _, _ in space.all()]
     assert len(genomes) == space.count == len(set(genomes))
@@ -40,7 +42,9 @@ def test_going_through_a_space_finds_as_many_models_as_it_counts_all_different(s
     assert all(space.canonical(each) == each for each in some)
 
 
-@pytest.mark.parametrize("space", [tiny_psvit(), tiny_psvit("1d"), tiny_wide()], ids=lambda it: it.name)
+@pytest.mark.parametrize(
+    "space", [tiny_psvit(), tiny_psvit("1d"), tiny_wide(), tiny_hybrid()], ids=lambda it: it.name
+)
 def test_the_cost_of_a_genome_is_exactly_that_of_its_model(space: Space) -> None:
     for _ in range(12):
         genome = space.sample(GENERATOR)

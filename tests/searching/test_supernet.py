@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.searching.spaces import tiny_psvit, tiny_wide
+from tests.searching.spaces import tiny_hybrid, tiny_psvit, tiny_wide
 from vitreous.models.vision_transformer import without_decay
 from vitreous.parts import ConvStem, PatchStem
 from vitreous.searching.choice import Choice
@@ -33,7 +33,9 @@ def supernet(space: Space, **rates: float) -> Supernet:
     return Supernet(space, **rates)
 
 
-@pytest.mark.parametrize("space", [tiny_psvit(), tiny_psvit("1d"), tiny_wide()], ids=lambda it: it.name)
+@pytest.mark.parametrize(
+    "space", [tiny_psvit(), tiny_psvit("1d"), tiny_wide(), tiny_hybrid()], ids=lambda it: it.name
+)
 def test_twenty_paths_equal_the_models_cut_out_of_it(space: Space) -> None:
     net = supernet(space).double().eval()
     image = torch.randn(2, *shape_of(space), dtype=torch.float64, generator=torch.Generator().manual_seed(1))
@@ -44,7 +46,7 @@ def test_twenty_paths_equal_the_models_cut_out_of_it(space: Space) -> None:
             assert (alone(image) - net(image, genome)).abs().max() < 1e-10
 
 
-@pytest.mark.parametrize("space", [tiny_psvit(), tiny_wide()], ids=lambda it: it.name)
+@pytest.mark.parametrize("space", [tiny_psvit(), tiny_wide(), tiny_hybrid()], ids=lambda it: it.name)
 def test_a_path_has_the_gradients_of_its_model_and_others_have_none(space: Space) -> None:
     net = supernet(space).double()
     image = torch.randn(4, *shape_of(space), dtype=torch.float64, generator=torch.Generator().manual_seed(1))

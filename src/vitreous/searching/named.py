@@ -1,6 +1,7 @@
 """What a user names as a space: one of ours, or a file.
 
     psvit_2d_tiny           the space of any PSViT in the catalog
+    hybrid_small_image      convolutions, and a few layers behind them, for images up to 96 px
     wide_small_image        every idea in every layer, for images up to 96 px
     FILE.py                 defines `space(image, classes)`, which returns a config with choices
     FILE.json               what `Space.to_json` wrote
@@ -19,16 +20,17 @@ from vitreous.models.catalog import list_models
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.parts import ImageShape
 from vitreous.searching.choice import Choice
+from vitreous.searching.hybrid_space import hybrid_space
 from vitreous.searching.psvit_space import psvit_space
 from vitreous.searching.space import Space
 from vitreous.searching.wide_space import wide_space
 
-WIDE = "wide_small_image"
+HYBRID, WIDE = "hybrid_small_image", "wide_small_image"
 
 
 def list_spaces() -> list[str]:
     """The names of our spaces."""
-    return [*list_models("psvit_*"), WIDE]
+    return [*list_models("psvit_*"), HYBRID, WIDE]
 
 
 def named_space(name: str, *, image: ImageShape, classes: int) -> Space:
@@ -42,6 +44,8 @@ def named_space(name: str, *, image: ImageShape, classes: int) -> Space:
         return _of_python(Path(name), image, classes)
     if name.endswith(".json"):
         return _of_json(Path(name), image, classes)
+    if name == HYBRID:
+        return hybrid_space(image=image, classes=classes)
     if name == WIDE:
         return wide_space(image=image, classes=classes)
     if name in list_models("psvit_*"):
