@@ -25,7 +25,7 @@ from small_data import spread
 import vitreous as vt
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.searching.budget import Budget, parse_budget
-from vitreous.searching.plain import plain_vit, widest
+from vitreous.searching.plain import plain_hybrid, plain_vit, widest
 from vitreous.searching.space import Space
 from vitreous.searching.worth import Agreement
 
@@ -43,14 +43,10 @@ def without_search(what: str, space: Space, budget: Budget) -> VisionTransformer
     def eit(width: int) -> VisionTransformer:
         return vt.config("eit_small_image", width=width, **given)  # type: ignore[arg-type]
 
-    def hybrid(width: int) -> VisionTransformer:
-        groups = (width // 2, width, width // 4 * 5)  # as those of hybrid_1m
-        return vt.config("hybrid_1m", first=width // 4, widths=groups, **given)  # type: ignore[arg-type]
-
-    if what == "plain DeiT":
-        found = plain_vit(image, classes, budget)
+    if what == "EIT":
+        found = widest(eit, budget)
     else:
-        found = widest({"EIT": eit, "hybrid": hybrid}[what], budget)
+        found = {"plain DeiT": plain_vit, "hybrid": plain_hybrid}[what](image, classes, budget)
     if found is None:
         raise vt.ConfigError(f"no {what} is within {budget}")
     return found

@@ -1,11 +1,14 @@
-"""The plain ViT beside a search: DeiT, as wide as the budget allows."""
+"""What stands beside a search: DeiT and `hybrid_1m`, as wide as the budget allows."""
+
+from collections.abc import Callable
 
 import pytest
 
 from vitreous.analysis.cost import cost
+from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.parts import ImageShape, PatchStem
 from vitreous.searching.budget import Budget
-from vitreous.searching.plain import WIDTHS, plain_vit
+from vitreous.searching.plain import WIDTHS, plain_hybrid, plain_vit
 
 
 @pytest.mark.parametrize("side, patches", [(8, 4), (28, 7), (32, 8), (64, 8), (96, 12), (224, 14)])
@@ -15,11 +18,12 @@ def test_it_has_as_many_patches_as_deit_or_fewer(side: int, patches: int) -> Non
     assert side // found.stem.patch == patches and len(found.layers) == 12
 
 
+@pytest.mark.parametrize("plain", [plain_vit, plain_hybrid])
 @pytest.mark.parametrize("macs", [2 * 10**6, 30 * 10**6, 10**8])
-def test_a_wider_one_is_over_the_budget(macs: int) -> None:
+def test_a_wider_one_is_over_the_budget(plain: Callable[..., VisionTransformer | None], macs: int) -> None:
     budget = Budget(macs=macs)
-    found = plain_vit(ImageShape(3, 32, 32), 10, budget)
-    more = plain_vit(ImageShape(3, 32, 32), 10, Budget(macs=4 * macs))
+    found = plain(ImageShape(3, 32, 32), 10, budget)
+    more = plain(ImageShape(3, 32, 32), 10, Budget(macs=4 * macs))
     assert found is not None and more is not None
     assert cost(found).macs <= macs < cost(more).macs
 

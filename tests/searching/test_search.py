@@ -20,6 +20,7 @@ from tests.searching.spaces import tiny_psvit
 from vitreous.cli.main import main
 from vitreous.errors import ResumeMismatch, StoppedError
 from vitreous.interop.model_folder import load
+from vitreous.parts import ConvGroupStem
 from vitreous.searching.deliver import delivered
 from vitreous.searching.evolve import Proposal
 from vitreous.searching.folder import SearchFolder
@@ -72,6 +73,19 @@ def test_a_search_leaves_a_model_a_report_and_a_ledger_that_makes_every_candidat
     first = (result.folder / "split.csv").read_bytes()
     assert (result.folder / "retrained" / "winner-1" / "split.csv").read_bytes() == first
     assert tiny_search(budget=f"macs={limit}", compare=True).genome == result.genome
+
+
+def test_the_space_of_hybrids_is_held_against_a_hybrid_and_a_plain_vit_within_the_budget(
+    tiny_search: Run,
+) -> None:
+    limit = 2_000_000
+    result = tiny_search(space="hybrid_small_image", image_size=16, budget=f"macs={limit}", compare=True)
+    report = json.loads((result.folder / "report.json").read_text())
+    found = {each["what"]: each for each in report["retrained"]}
+    assert set(found) == {"winner 1", "random search", "preset", "plain ViT"}
+    assert all(each["macs"] <= limit for each in found.values())
+    plain, preset = (load(result.folder / "retrained" / each) for each in ("plain-ViT", "preset"))
+    assert len(plain.config.layers) == 12 and isinstance(preset.config.stem, ConvGroupStem)
 
 
 def test_a_search_for_a_front_retrains_along_it(tiny: dict[str, Any], tiny_search: Run) -> None:

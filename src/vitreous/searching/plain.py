@@ -1,4 +1,4 @@
-"""The plain ViT that a search is held against: DeiT's layers, as wide as a budget allows. Ours."""
+"""What a search is held against: DeiT's layers, and `hybrid_1m`, as wide as a budget allows. Ours."""
 
 from collections.abc import Callable
 
@@ -12,10 +12,11 @@ from vitreous.searching.budget import Budget
 WIDTHS = range(4, 1025, 4)
 MOST_SIDE = 14  # patches along a side, as DeiT has of 224 px
 HEAD_WIDTH = 32
+DEIT_DEPTH = 12
 
 
 def plain_vit(
-    image: ImageShape, classes: int, budget: Budget, *, depth: int = 12
+    image: ImageShape, classes: int, budget: Budget, *, depth: int = DEIT_DEPTH
 ) -> VisionTransformer | None:
     """The widest DeiT within the budget's MACs and parameters; None where even the narrowest is not.
 
@@ -40,6 +41,18 @@ def plain_vit(
         )  # fmt: skip
 
     return widest(deit, budget)
+
+
+def plain_hybrid(image: ImageShape, classes: int, budget: Budget) -> VisionTransformer | None:
+    """The widest model in the proportions of `hybrid_1m` within the budget; None as for `plain_vit`."""
+
+    def hybrid(width: int) -> VisionTransformer:
+        return catalog_config(
+            "hybrid_1m", first=width // 4, widths=(width // 2, width, width // 4 * 5),
+            image_size=(image.height, image.width), channels=image.channels, classes=classes,
+        )  # fmt: skip
+
+    return widest(hybrid, budget)
 
 
 def widest(make: Callable[[int], VisionTransformer], budget: Budget) -> VisionTransformer | None:

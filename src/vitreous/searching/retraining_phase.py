@@ -13,8 +13,8 @@ from vitreous.searching.clock import CORRELATION, EVOLUTION, SUPERNET
 from vitreous.searching.decisions import told
 from vitreous.searching.evolution_phase import Found
 from vitreous.searching.ledger import Candidate
-from vitreous.searching.named import WIDE
-from vitreous.searching.plain import plain_vit
+from vitreous.searching.named import HYBRID, WIDE
+from vitreous.searching.plain import DEIT_DEPTH, plain_hybrid, plain_vit
 from vitreous.searching.retrain import Retrained, retrain, seconds_each
 from vitreous.searching.task import Task
 
@@ -80,14 +80,11 @@ def _seconds_each(task: Task, networks: int) -> float | None:
 
 
 def _plain(task: Task, winner: VisionTransformer) -> VisionTransformer | None:
-    """A plain ViT of the first winner's depth and MACs."""
+    """A plain ViT of the first winner's MACs and depth, or DeiT's where convolutions do most of the work."""
     macs = cost(winner).macs
-    found = plain_vit(
-        winner.image,
-        winner.head.classes,
-        dataclasses.replace(task.budget, macs=macs),
-        depth=len(winner.layers),
-    )
+    depth = DEIT_DEPTH if task.space_name == HYBRID else len(winner.layers)
+    within = dataclasses.replace(task.budget, macs=macs)
+    found = plain_vit(winner.image, winner.head.classes, within, depth=depth)
     if found is None:
         logger.info("no plain ViT is within %s MACs; the search is compared without one", f"{macs:,}")
     return found
@@ -95,11 +92,13 @@ def _plain(task: Task, winner: VisionTransformer) -> VisionTransformer | None:
 
 def _preset(task: Task) -> VisionTransformer | None:
     """The hand-made model of the space's family, where there is one."""
+    image, classes = task.space.config.image, task.space.config.head.classes
+    if task.space_name == HYBRID:
+        return plain_hybrid(image, classes, task.budget)
     name = {WIDE: SMALL}.get(task.space_name, task.space_name)
     if name.endswith((".py", ".json")):
         logger.info("a space of your own has no hand-made preset to compare with")
         return None
-    image, classes = task.space.config.image, task.space.config.head.classes
     size = (image.height, image.width)
     preset = catalog_config(name, image_size=size, classes=classes, channels=image.channels)
     counted = cost(preset)
