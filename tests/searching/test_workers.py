@@ -35,17 +35,21 @@ def line(genome: tuple[int, ...]) -> Candidate:
 
 
 @pytest.fixture(params=["sqlite", "given"])
-def apart(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Ledger]]:
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database, and another one where one is given."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'shared.sqlite'}"
+    given = os.environ.get(DATABASE, "")
+    if not given:
+        pytest.skip(f"{DATABASE} names no database")
+    return given
+
+
+@pytest.fixture
+def apart(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Ledger]]:
     """Ledgers of one search in folders of their own, as on machines that share nothing but the database."""
     monkeypatch.setattr(of_ledger, "ALIVE_S", 1)
     monkeypatch.setattr(of_ledger, "GONE_S", 6)
-    address = f"sqlite:///{tmp_path / 'shared.sqlite'}"
-    if request.param == "given":
-        address = os.environ.get(DATABASE, "")
-        if not address:
-            pytest.skip(f"{DATABASE} names no database")
     name = f"test-{uuid.uuid4().hex}"
     opened: list[Ledger] = []
 
@@ -160,13 +164,21 @@ def until(ready: Callable[[], bool], process: subprocess.Popen[str]) -> None:
         time.sleep(0.05)
 
 
+def trials_of(name: str, address: str) -> list[optuna.trial.FrozenTrial]:
+    database = optuna.storages.RDBStorage(address)
+    trials = optuna.load_study(study_name=name, storage=database).trials
+    database.remove_session()
+    database.engine.dispose()
+    return trials
+
+
 @pytest.mark.slow
 def test_workers_in_the_folder_and_on_a_copy_share_and_one_that_is_killed_loses_nothing(
-    tiny: dict[str, Any], tiny_search: Callable[..., SearchResult], tmp_path: Path
+    address: str, tiny: dict[str, Any], tiny_search: Callable[..., SearchResult], tmp_path: Path
 ) -> None:
-    out, copy = tmp_path / "shared", tmp_path / "elsewhere" / "renamed"
+    name = f"shared-{uuid.uuid4().hex}"
+    out, copy = tmp_path / name, tmp_path / "elsewhere" / "renamed"
     claimed, shared = tmp_path / "claimed", tmp_path / "shared-by-now"
-    address = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
     more = ("--storage", address)
     # it does not come past its first candidate before the helper has begun
     leader = start("waits", shared, words(tiny["space"], out, *more))
@@ -184,7 +196,7 @@ def test_workers_in_the_folder_and_on_a_copy_share_and_one_that_is_killed_loses_
     _, said = helper.communicate(timeout=PATIENCE_S)
     assert helper.returncode == 0, said
 
-    trials = optuna.load_study(study_name="vitreous-shared", storage=address).trials
+    trials = trials_of(f"vitreous-{name}", address)
     state = optuna.trial.TrialState
     done = [each for each in trials if each.state == state.COMPLETE]
     genomes = [each.user_attrs["genome"] for each in done]
@@ -197,9 +209,7 @@ def test_workers_in_the_folder_and_on_a_copy_share_and_one_that_is_killed_loses_
     assert len(hung) == 1
 
     alone = tiny_search()
-    kept = optuna.load_study(
-        study_name="search", storage=f"sqlite:///{alone.folder / 'ledger.sqlite'}"
-    ).trials
+    kept = trials_of("search", f"sqlite:///{alone.folder / 'ledger.sqlite'}")
     scores = {each.user_attrs["genome"]: each.values for each in kept}
     assert {each.user_attrs["genome"]: each.values for each in done} == scores
     told = json.loads(phase.read_text())

@@ -105,9 +105,10 @@ class Ledger:
             self._held.flush()
         self._heartbeat: Heartbeat | None = None
         self._noticed: set[int] = set()
+        self._database: Any = None
         address = storage or f"sqlite:///{(folder / 'ledger.sqlite').absolute()}"
         try:
-            database = _database(optuna, address, signs_of_life=storage is not None)
+            self._database = database = _database(optuna, address, signs_of_life=storage is not None)
             if storage is not None:
                 self._heartbeat = Heartbeat(database.record_heartbeat, ALIVE_S)
             if join:
@@ -230,9 +231,12 @@ class Ledger:
                 time.sleep(POLL_S)
 
     def close(self) -> None:
-        """Let go of this process's lock."""
+        """Let go of this process's lock and of the database."""
         if self._heartbeat is not None:
             self._heartbeat.close()
+        if self._database is not None:
+            self._database.remove_session()
+            self._database.engine.dispose()
         if self._held is not None:
             self._held.close()
             self._held = None
