@@ -40,7 +40,7 @@ def test_passes_that_are_given_decide_for_mixing_too(begun: Callable[..., Task])
 def test_every_decision_is_told_with_its_reason(begun: Callable[..., Task]) -> None:
     task = begun(space="auto", budget="macs=1G,params=2M")
     lines = {line.split()[0]: line for line in decisions(task, 123456)}
-    assert "psvit_2d_small_image_12, 28,160 architectures" in lines["space"]
+    assert "hybrid_small_image, 8,640 architectures" in lines["space"]
     assert "32×32, 1 channel  (the images are 8×8 (median); enlarged" in lines["image_size"]
     assert "macs=1G,params=2M  (models have " in lines["budget"]
     assert lines["budget"].endswith("macs leaves out none)")
@@ -55,5 +55,5 @@ def test_what_was_chosen_is_recalled_and_not_chosen_again(
     first = begun(space="auto")
     monkeypatch.setattr("vitreous.searching.choose_space.SMALL", "psvit_2d_small_image")
     again = begun(space="auto")
-    assert again.space == first.space and again.space_name == "psvit_2d_small_image_12"
+    assert again.space == first.space and again.space_name == "hybrid_small_image"
     assert again.plan == first.plan

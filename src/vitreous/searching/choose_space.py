@@ -1,22 +1,22 @@
 """Which space at which image size: the given one, or one that fits the images.
 
-    up to 96 px   psvit_2d_small_image_12
-    beyond        psvit_2d_tiny at 224 px on a GPU, psvit_2d_small_image_12 at 64 px on a CPU
+    up to 96 px   hybrid_small_image: at equal MACs its winner is far above those of the other spaces
+    beyond        psvit_2d_tiny at 224 px on a GPU, hybrid_small_image at 64 px on a CPU
 
-Spaces for small images cut patches of 4 px: images below 24 px are enlarged to 32, where they are 64 tokens.
-Images are squares here. Ours.
+Spaces for small images cut patches of 4 px or halve three times: images below 24 px are enlarged to 32, where
+they are 64 or 16 tokens. Images are squares here. Ours; measured in docs/results.md.
 """
 
 from vitreous.data.images import ImageData
 from vitreous.parts import ImageShape
-from vitreous.searching.named import named_space
+from vitreous.searching.named import HYBRID, named_space
 from vitreous.searching.settings import SearchSettings
 from vitreous.searching.space import Space
 from vitreous.training.automatic import Reasons, choose_device
 from vitreous.training.machine import look_at_machine
 from vitreous.training.settings import TrainSettings
 
-SMALL, LARGE = "psvit_2d_small_image_12", "psvit_2d_tiny"
+SMALL, LARGE = HYBRID, "psvit_2d_tiny"
 FEWEST_PIXELS = 24  # 6 × 6 tokens, and 2 × 2 behind two pools
 
 
@@ -52,7 +52,7 @@ def choose_space(
         if side > 96:
             return 64, f"{found}; 64 px keeps {name} affordable, --image-size 96 sees more"
         if side < FEWEST_PIXELS:
-            return 32, f"{found}; enlarged, so that patches of 4 px are 64 tokens"
+            return 32, f"{found}; enlarged: tokens stand for 4 px and more"
         return own, found if own == side else f"{found}, rounded to a multiple of 4"
 
     size = reasons.choose("image_size", asked, automatic_size)

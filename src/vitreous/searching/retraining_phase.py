@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from vitreous.analysis.cost import cost
 from vitreous.models.catalog import config as catalog_config
 from vitreous.models.vision_transformer import VisionTransformer
-from vitreous.searching.choose_space import SMALL
 from vitreous.searching.clock import CORRELATION, EVOLUTION, SUPERNET
 from vitreous.searching.decisions import told
 from vitreous.searching.evolution_phase import Found
@@ -18,6 +17,7 @@ from vitreous.searching.plain import DEIT_DEPTH, plain_hybrid, plain_vit
 from vitreous.searching.retrain import Retrained, retrain, seconds_each
 from vitreous.searching.task import Task
 
+PSVIT = "psvit_2d_small_image_12"  # whose widths and pools the wide space has
 logger = logging.getLogger("vitreous")
 
 
@@ -95,7 +95,7 @@ def _preset(task: Task) -> VisionTransformer | None:
     image, classes = task.space.config.image, task.space.config.head.classes
     if task.space_name == HYBRID:
         return plain_hybrid(image, classes, task.budget)
-    name = {WIDE: SMALL}.get(task.space_name, task.space_name)
+    name = PSVIT if task.space_name == WIDE else task.space_name
     if name.endswith((".py", ".json")):
         logger.info("a space of your own has no hand-made preset to compare with")
         return None

@@ -60,8 +60,8 @@ class SearchSettings:
 
     Args:
         data: folder of class folders, parquet files, `torch/<name>`, `digits`: all that `train` takes.
-        space: `psvit_2d_tiny` or any PSViT of `vitreous models`, `wide_small_image`, or a file: *.py that
-            defines `space(image, classes)`, or *.json. `auto` goes by the size of the images.
+        space: `psvit_2d_tiny` or any PSViT of `vitreous models`, `hybrid_small_image`, `wide_small_image`, or
+            a file: *.py that defines `space(image, classes)`, or *.json. `auto` goes by the images' size.
         budget: limits of the models, such as `macs=0.6G,params=6M,latency_ms=8,memory=200MB`.
         time: for the whole command, such as `2h`: half for the supernet, a fifth for evolution, the rest for
             retraining.
