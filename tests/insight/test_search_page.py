@@ -16,8 +16,9 @@ from tests.searching.spaces import tiny_psvit
 from vitreous.cli.main import main
 from vitreous.errors import ConfigError
 from vitreous.insight.report import report
-from vitreous.insight.search_story import search_story
+from vitreous.insight.search_story import _population, search_story
 from vitreous.searching.gene_words import words_of_genes
+from vitreous.searching.ledger import Candidate
 from vitreous.searching.psvit_space import psvit_space
 from vitreous.searching.space import Space
 
@@ -164,3 +165,14 @@ def test_the_genes_of_the_wide_space_are_told_in_the_words_of_the_ideas() -> Non
         "feed-forward over tokens",
     )  # fmt: skip
     assert told["layer 1 LaPE"] == ("without", "LaPE") and told["layer 1 turns"] == ("1", "2")
+
+
+def test_numbers_and_switches_are_told_with_the_name_of_what_is_chosen() -> None:
+    from tests.searching.spaces import tiny_hybrid
+
+    space = tiny_hybrid()
+    told = {gene.name: words for gene, words in words_of_genes(space)}
+    assert told["stem pool"] == ("yes", "no") and told["stem widths"][0] == "(8, 16)"
+    seen = [Candidate(genome=genome, macs=1, params=1, top1=0.5, images=1) for genome, *_ in space.all()]
+    titles = [chart.title for chart in _population(space, seen)]
+    assert {"Share with pool: no", "Share with widths: (8, 16)", "Share with attention"} <= set(titles)

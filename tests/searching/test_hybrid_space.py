@@ -25,5 +25,5 @@ def test_larger_images_get_a_narrower_group_in_front_and_not_four_times_the_cost
     for space, groups in ((small, 3), (large, 4)):
         model = space.resolve(space.dearest("macs"))
         assert isinstance(model.stem, ConvGroupStem) and len(model.stem.widths) == groups
-        rows, columns = model.stem.out_shape(model.image).grid
-        assert max(rows, columns) <= MOST_A_SIDE
+        grid = model.stem.out_shape(model.image).grid
+        assert grid is not None and max(grid) <= MOST_A_SIDE

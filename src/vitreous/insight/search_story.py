@@ -235,7 +235,7 @@ def _population(space: Space, lines: Sequence[Candidate]) -> tuple[Chart, ...]:
             choice = what.partition(" ")[2] if where in ("layer", "pool") else what
             groups.setdefault((choice, words), []).append((label, number))
     for (choice, words), members in groups.items():
-        told = [f"{choice}: {word}" if word.isdigit() and choice else word for word in words]
+        told = [word if _speaks(word) or not choice else f"{choice}: {word}" for word in words]
         for option in range(1 if len(words) == 2 else 0, len(words)):
             counted = [
                 Counter(
@@ -249,6 +249,11 @@ def _population(space: Space, lines: Sequence[Candidate]) -> tuple[Chart, ...]:
             labels = tuple(label for label, _ in members)
             charts.append(_shares(f"Share with {told[option]}", labels, names, counted, columns))
     return tuple(charts)
+
+
+def _speaks(word: str) -> bool:
+    """Whether a word tells what was chosen without the name of the choice: ideas do, numbers do not."""
+    return word[:1].isalpha() and word not in ("yes", "no")
 
 
 def _agreed(space: Space, best: Sequence[Candidate]) -> tuple[str, ...]:

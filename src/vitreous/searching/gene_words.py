@@ -46,6 +46,8 @@ def _words(options: tuple[Any, ...]) -> tuple[str, ...]:
 def _word(option: Any) -> str:
     if isinstance(option, Description):
         return how_tokens_meet(_decided(option))
+    if isinstance(option, bool):
+        return "yes" if option else "no"
     return "" if isinstance(option, tuple) else str(option)
 
 
