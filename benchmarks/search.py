@@ -6,7 +6,7 @@ allows, are trained from scratch with every seed, alike, on the same split. Test
 the end, by `evaluate`. The goal: the winner 1 point above the best of the others, and 3 above the plain DeiT.
 
     python benchmarks/search.py --data train.parquet --test test.parquet --budget macs=30M \\
-        --spaces psvit_2d_small_image_12 wide_small_image --time 1h --epochs 30 --seeds 0 1 2 --keep NAME
+        --spaces hybrid_small_image wide_small_image --time 1h --epochs 30 --seeds 0 1 2 --keep NAME
 
 Whatever is finished in --out is not done again, so a long comparison may be run in pieces, and in several
 processes where they share no --spaces and no --others. --keep NAME adds to what NAME holds already.
@@ -25,6 +25,7 @@ from small_data import spread
 import vitreous as vt
 from vitreous.models.vision_transformer import VisionTransformer
 from vitreous.searching.budget import Budget, parse_budget
+from vitreous.searching.named import HYBRID, WIDE
 from vitreous.searching.plain import plain_hybrid, plain_vit, widest
 from vitreous.searching.space import Space
 from vitreous.searching.worth import Agreement
@@ -125,7 +126,7 @@ def main() -> None:
     parser.add_argument("--test", required=True)
     parser.add_argument("--test-split", default=None)
     parser.add_argument("--budget", default="macs=30M")
-    parser.add_argument("--spaces", nargs="+", default=[HAND_MADE, "wide_small_image"])
+    parser.add_argument("--spaces", nargs="+", default=[HAND_MADE, HYBRID, WIDE])
     parser.add_argument("--others", nargs="*", choices=OTHERS, default=OTHERS, help="models without a search")
     parser.add_argument("--time", default=None, help="of one search")
     parser.add_argument("--search", default="{}", help="settings of the search as JSON, without --time")
